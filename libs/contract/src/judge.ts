@@ -1,0 +1,2 @@
+/** The judge's promise: programs against tests (protos/backsight/judge/v1). */
+export * from './gen/backsight/judge/v1/judge.js';
