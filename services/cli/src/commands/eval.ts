@@ -1,0 +1,80 @@
+/** `backsight eval` */
+import { CoordinatorServiceDefinition, type EvaluationResult } from '@backsight/contract/coordinator';
+import { connect } from '@backsight/rpc';
+import { SingleBar } from 'cli-progress';
+import type { Command } from 'commander';
+import { printJson, type Context } from './context.js';
+import { decimal, integer } from './options.js';
+
+interface Flags {
+  readonly coordinator: string;
+  readonly policy: string;
+  readonly environment: string;
+  readonly split: string;
+  readonly samples: number;
+  readonly temperature: number;
+  readonly topP: number;
+  readonly maxTokens: number;
+  readonly seed: number;
+  readonly json: boolean;
+}
+
+export function addEval(program: Command, context: Context): void {
+  program
+    .command('eval')
+    .description('sample a split without training and print the pass rate')
+    .requiredOption('--split <name>', 'the split, for example held-out')
+    .option('--coordinator <address>', 'address of the coordinator', '127.0.0.1:7100')
+    .option('--policy <address>', 'address of the policy', '127.0.0.1:7101')
+    .option('--environment <address>', 'address of the environment', '127.0.0.1:7102')
+    .option('--samples <n>', 'samples per task', integer(1, 10_000), 4)
+    .option('--temperature <t>', 'sampling temperature; 0 takes the most likely token', decimal(0, 100), 1)
+    .option(
+      '--top-p <p>',
+      'keeps the smallest set of tokens that reaches this probability',
+      decimal(1e-6, 1),
+      1,
+    )
+    .option('--max-tokens <n>', 'longest completion', integer(1, 1_000_000), 256)
+    .option('--seed <s>', 'makes the evaluation repeatable', integer(0, 2 ** 31), 0)
+    .option('--json', 'print the result as JSON', false)
+    .action(async (flags: Flags) => {
+      const channel = connect(CoordinatorServiceDefinition, flags.coordinator);
+      const bar =
+        context.output.isTTY && !flags.json
+          ? new SingleBar({ format: 'evaluate {bar} {value}/{total}' })
+          : undefined;
+      try {
+        const request = {
+          policyAddress: flags.policy,
+          environmentAddress: flags.environment,
+          split: flags.split,
+          samplesPerTask: flags.samples,
+          temperature: flags.temperature,
+          topP: flags.topP,
+          maxTokens: flags.maxTokens,
+          seed: flags.seed,
+        };
+        let result: EvaluationResult | undefined;
+        let started = false;
+        for await (const update of channel.client.evaluate(request, { signal: context.signal })) {
+          if (!started) bar?.start(update.total, 0);
+          started = true;
+          bar?.update(update.done);
+          result = update.result ?? result;
+        }
+        bar?.stop();
+        if (result === undefined) throw new Error('The coordinator ended the evaluation without a result.');
+        if (flags.json) printJson(context, result);
+        else {
+          const samples = result.tasks.reduce((sum, task) => sum + task.samples, 0);
+          context.output.write(
+            `${flags.split}: pass@1 ${result.passRate.toFixed(3)}, reward ${result.reward.toFixed(3)}, ${result.tasks.length} tasks, ${samples} samples, policy version ${result.policyVersion}\n`,
+          );
+        }
+      } finally {
+        bar?.stop();
+        channel.close();
+      }
+    });
+}

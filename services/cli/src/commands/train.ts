@@ -1,0 +1,117 @@
+/** `backsight train` and `backsight watch` */
+import {
+  CoordinatorServiceDefinition,
+  type CoordinatorServiceClient,
+  type Run,
+} from '@backsight/contract/coordinator';
+import { connect } from '@backsight/rpc';
+import type { Command } from 'commander';
+import type { RunProgress } from '../progress/run-progress.js';
+import { parseOverride, readRecipe } from '../recipe-file.js';
+import { UserError } from '../user-error.js';
+import { followRun } from '../watch-run.js';
+import { printJson, screenFor, type Context } from './context.js';
+import { collect } from './options.js';
+
+interface TrainFlags {
+  readonly coordinator: string;
+  readonly set: readonly string[];
+  readonly dryRun: boolean;
+  readonly detach: boolean;
+  readonly json: boolean;
+}
+
+interface WatchFlags {
+  readonly coordinator: string;
+  readonly json: boolean;
+}
+
+export function addTrain(program: Command, context: Context): void {
+  program
+    .command('train <recipe>')
+    .description('start a run from a recipe and watch it to its end')
+    .option('--coordinator <address>', 'address of the coordinator', '127.0.0.1:7100')
+    .option(
+      '--set <key=value>',
+      'change a key of the recipe, for example --set steps=8; repeatable',
+      collect,
+      [],
+    )
+    .option('--dry-run', 'only check the recipe against the rooms', false)
+    .option('--detach', 'start the run and return', false)
+    .option('--json', 'print the run as JSON', false)
+    .action(async (path: string, flags: TrainFlags) => {
+      const recipeYaml = await readRecipe(path, flags.set.map(parseOverride));
+      await withCoordinator(flags.coordinator, async (client) => {
+        const { run } = await client.createRun(
+          { recipeYaml, dryRun: flags.dryRun },
+          { signal: context.signal },
+        );
+        if (run === undefined) throw new Error('The coordinator returned no run.');
+        if (flags.dryRun || flags.detach) {
+          if (flags.json) printJson(context, run);
+          else context.output.write(flags.dryRun ? `${path}: the recipe is right\n` : `${run.runId}\n`);
+          return;
+        }
+        if (!flags.json) context.output.write(`run ${run.runId}\n`);
+        await watch(client, run, flags.json, context);
+      });
+    });
+}
+
+export function addWatch(program: Command, context: Context): void {
+  program
+    .command('watch <run>')
+    .description('replay a run from its start and follow it to its end')
+    .option('--coordinator <address>', 'address of the coordinator', '127.0.0.1:7100')
+    .option('--json', 'print the run as JSON when it ends', false)
+    .action(async (runId: string, flags: WatchFlags) => {
+      await withCoordinator(flags.coordinator, async (client) => {
+        const { run } = await client.getRun({ runId }, { signal: context.signal });
+        if (run === undefined) throw new Error('The coordinator returned no run.');
+        await watch(client, run, flags.json, context);
+      });
+    });
+}
+
+async function withCoordinator(
+  address: string,
+  work: (client: CoordinatorServiceClient) => Promise<void>,
+): Promise<void> {
+  const channel = connect(CoordinatorServiceDefinition, address);
+  try {
+    await work(channel.client);
+  } finally {
+    channel.close();
+  }
+}
+
+async function watch(
+  client: CoordinatorServiceClient,
+  run: Run,
+  json: boolean,
+  context: Context,
+): Promise<void> {
+  const screen = screenFor(context, json);
+  let progress: RunProgress;
+  try {
+    progress = await followRun(
+      client,
+      run,
+      (now) => {
+        screen.show(run.name, now);
+      },
+      context.signal,
+    );
+  } finally {
+    screen.close();
+  }
+  if (json) printJson(context, (await client.getRun({ runId: run.runId })).run);
+  else for (const warning of new Set(progress.warnings)) context.output.write(`note: ${warning}\n`);
+  const state = progress.state.replace('RUN_STATE_', '').toLowerCase();
+  if (progress.state === 'RUN_STATE_FAILED') throw new UserError(`The run failed: ${progress.failure}`);
+  if (!json)
+    context.output.write(
+      `run ${run.runId} ${state} after ${progress.step} of ${progress.totalSteps} steps\n`,
+    );
+}

@@ -1,0 +1,84 @@
+/** `backsight up` */
+import { mkdir } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import type { Command } from 'commander';
+import { startHouse } from '../rooms/house.js';
+import { UserError } from '../user-error.js';
+import { printJson, type Context } from './context.js';
+import { collect, integer } from './options.js';
+
+interface Flags {
+  readonly model: string;
+  readonly tasks: readonly string[];
+  readonly toolTasks: readonly string[];
+  readonly data: string;
+  readonly port: number;
+  readonly threads?: number;
+  readonly sandbox?: string;
+  readonly json: boolean;
+}
+
+const tinyPolicy = fileURLToPath(new URL('../../../../models/tiny/weights', import.meta.url));
+
+export function addUp(program: Command, context: Context): void {
+  program
+    .command('up')
+    .description('start policy, judge and coordinator on this machine and keep them running until Ctrl-C')
+    .requiredOption(
+      '--tasks <file>',
+      'JSONL tasks of the coding environment; repeat for more files',
+      collect,
+      [],
+    )
+    .option(
+      '--tool-tasks <file>',
+      'JSONL tasks of the tool-use environment; repeat for more files',
+      collect,
+      [],
+    )
+    .option('--model <folder>', 'Hugging Face folder of a Llama model', tinyPolicy)
+    .option('--data <folder>', 'where checkpoints, the store and logs are kept', 'runs/up')
+    .option(
+      '--port <p>',
+      "the coordinator's port; policy, judge and tools take the next three",
+      integer(1024, 65_000),
+      7100,
+    )
+    .option('--threads <n>', 'threads of the policy (default: all cores)', integer(1, 256))
+    .option('--sandbox <kind>', 'auto, zygote, or none, which runs programs unprotected')
+    .option('--json', 'print the addresses as JSON', false)
+    .action(async (flags: Flags) => {
+      await mkdir(flags.data, { recursive: true });
+      const house = await startHouse(
+        {
+          model: flags.model,
+          tasks: flags.tasks,
+          toolTasks: flags.toolTasks,
+          dataFolder: flags.data,
+          port: flags.port,
+          ...(flags.threads === undefined ? {} : { threads: flags.threads }),
+          ...(flags.sandbox === undefined ? {} : { sandbox: flags.sandbox }),
+        },
+        context.environment,
+      );
+      try {
+        const { tools, ...always } = house.addresses;
+        const addresses = flags.toolTasks.length > 0 ? { ...always, tools } : always;
+        if (flags.json) printJson(context, addresses);
+        else {
+          for (const [room, address] of Object.entries(addresses))
+            context.output.write(`${room.padEnd(12)} ${address}\n`);
+          context.output.write(`logs in ${house.logFolder}; Ctrl-C stops everything\n`);
+        }
+        const stopped = new Promise<undefined>((resolve) => {
+          context.signal.addEventListener('abort', () => {
+            resolve(undefined);
+          });
+        });
+        const words = await Promise.race([house.broken, stopped]);
+        if (words !== undefined && !context.signal.aborted) throw new UserError(words);
+      } finally {
+        await house.stop();
+      }
+    });
+}

@@ -1,0 +1,42 @@
+#!/usr/bin/env node
+/** `backsight`: one command for people; each subcommand is a file in commands/. */
+import { describeFailure, readFailure } from '@backsight/rpc';
+import { Command } from 'commander';
+import type { Context } from './commands/context.js';
+import { addEval } from './commands/eval.js';
+import { addQuickstart } from './commands/quickstart.js';
+import { addTrain, addWatch } from './commands/train.js';
+import { addUp } from './commands/up.js';
+import { messageOf, UserError } from './user-error.js';
+
+const stop = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(name, () => {
+    stop.abort(name);
+  });
+}
+
+const context: Context = { output: process.stdout, signal: stop.signal, environment: process.env };
+const program = new Command('backsight')
+  .description('Post-train language models by self-distillation from feedback (SDPO).')
+  .version('0.1.0')
+  .showHelpAfterError('(add --help for the options)');
+for (const add of [addQuickstart, addUp, addTrain, addWatch, addEval]) add(program, context);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+}
+
+/** Prints why a command ended and returns its exit code. */
+function report(error: unknown): number {
+  if (stop.signal.aborted) {
+    process.stderr.write('stopped\n');
+    return 130;
+  }
+  const failure = readFailure(error);
+  const words = failure === undefined ? messageOf(error) : describeFailure(failure);
+  process.stderr.write(`${words}\n`);
+  return error instanceof UserError ? error.exitCode : 1;
+}

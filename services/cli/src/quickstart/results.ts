@@ -1,0 +1,107 @@
+/** What a quickstart found: curves over seeds, the table and the closing line. Pure. */
+import type { Evaluation } from '../progress/run-progress.js';
+import type { Curve } from './chart.js';
+
+export type Method = 'SDPO' | 'GRPO';
+
+/** One run of one method on one seed. */
+export interface RunResult {
+  readonly method: Method;
+  readonly seed: number;
+  readonly runId: string;
+  readonly rollouts: number;
+  readonly seconds: number;
+  /** Evaluations of the held-out split, from before training to the end. */
+  readonly heldOut: readonly Evaluation[];
+}
+
+/** A mean with its sample standard deviation; the deviation of one value is 0. */
+export interface MeanSpread {
+  readonly mean: number;
+  readonly spread: number;
+}
+
+export interface MethodSummary {
+  readonly method: Method;
+  readonly before: MeanSpread;
+  readonly after: MeanSpread;
+  readonly gain: MeanSpread;
+  /** Rollouts per seed. */
+  readonly rollouts: number;
+  /** Mean seconds per seed. */
+  readonly seconds: number;
+}
+
+export function meanSpread(values: readonly number[]): MeanSpread {
+  if (values.length === 0) return { mean: Number.NaN, spread: Number.NaN };
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  if (values.length === 1) return { mean, spread: 0 };
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return { mean, spread: Math.sqrt(squares / (values.length - 1)) };
+}
+
+export function summarise(method: Method, results: readonly RunResult[]): MethodSummary {
+  const mine = results.filter((result) => result.method === method);
+  const first = mine.map((result) => result.heldOut[0]?.passRate ?? Number.NaN);
+  const last = mine.map((result) => result.heldOut.at(-1)?.passRate ?? Number.NaN);
+  return {
+    method,
+    before: meanSpread(first),
+    after: meanSpread(last),
+    gain: meanSpread(last.map((value, index) => value - (first[index] ?? Number.NaN))),
+    rollouts: mine[0]?.rollouts ?? 0,
+    seconds: meanSpread(mine.map((result) => result.seconds)).mean,
+  };
+}
+
+/** The mean held-out curve of a method; the spread is that over seeds. */
+export function curveOf(method: Method, mark: string, results: readonly RunResult[]): Curve {
+  const mine = results.filter((result) => result.method === method);
+  const xs = [...new Set(mine.flatMap((result) => result.heldOut.map((evaluation) => evaluation.rollouts)))];
+  const points = xs
+    .sort((a, b) => a - b)
+    .map((x) => {
+      const values = mine.flatMap((result) =>
+        result.heldOut
+          .filter((evaluation) => evaluation.rollouts === x)
+          .map((evaluation) => evaluation.passRate),
+      );
+      const { mean, spread } = meanSpread(values);
+      return { x, y: mean, spread };
+    });
+  return { name: method, mark, points };
+}
+
+export function resultTable(summaries: readonly MethodSummary[], seeds: number): string {
+  const header = ['', 'held-out before', 'after', 'gain', 'rollouts', 'seconds'];
+  const rows = summaries.map((summary) => [
+    summary.method,
+    text(summary.before, seeds),
+    text(summary.after, seeds),
+    text(summary.gain, seeds),
+    String(summary.rollouts),
+    summary.seconds.toFixed(0),
+  ]);
+  const widths = header.map((cell, column) =>
+    Math.max(cell.length, ...rows.map((row) => (row[column] ?? '').length)),
+  );
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, column) =>
+        column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0),
+      )
+      .join('  ');
+  return [line(header), line(widths.map((width) => '─'.repeat(width))), ...rows.map(line)].join('\n');
+}
+
+/** `quickstart: held-out pass@1 SDPO a -> b, GRPO a -> c, rollouts N, S s` */
+export function closingLine(summaries: readonly MethodSummary[], seeds: number, seconds: number): string {
+  const arrows = summaries.map(
+    (summary) => `${summary.method} ${text(summary.before, seeds)} -> ${text(summary.after, seeds)}`,
+  );
+  const rollouts = summaries[0]?.rollouts ?? 0;
+  return `quickstart: held-out pass@1 ${arrows.join(', ')}, rollouts ${rollouts}, ${seconds.toFixed(0)} s`;
+}
+
+const text = ({ mean, spread }: MeanSpread, seeds: number): string =>
+  seeds > 1 ? `${mean.toFixed(2)}±${spread.toFixed(2)}` : mean.toFixed(2);

@@ -1,0 +1,110 @@
+/** The house on one machine: policy, judge, tools and coordinator as processes on loopback ports. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { startRoom, type RoomName, type RoomProcess } from './room-process.js';
+
+export interface HouseOptions {
+  /** Hugging Face folder of the policy. */
+  readonly model: string;
+  /** JSONL task files of the coding environment. */
+  readonly tasks: readonly string[];
+  /** JSONL task files of the tool-use environment; without any, the room stays empty. */
+  readonly toolTasks: readonly string[];
+  /** Folder for checkpoints, the store and logs. */
+  readonly dataFolder: string;
+  /** The coordinator's port; policy, judge and tools take the next ones. */
+  readonly port: number;
+  /** Threads of one operator in the policy; absent leaves it to the room. */
+  readonly threads?: number;
+  /** `none` runs programs unprotected, which must be asked for in so many words. */
+  readonly sandbox?: string;
+  /** More settings, by room. */
+  readonly settings?: Partial<Record<RoomName, Readonly<Record<string, string>>>>;
+}
+
+export type Addresses = Readonly<Record<RoomName, string>>;
+
+export interface House {
+  readonly addresses: Addresses;
+  readonly logFolder: string;
+  /** Resolves with one sentence as soon as any room ends. */
+  readonly broken: Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** The addresses of a house whose coordinator listens on `port`. */
+export const addressesFrom = (port: number): Addresses => ({
+  coordinator: `127.0.0.1:${port}`,
+  policy: `127.0.0.1:${port + 1}`,
+  judge: `127.0.0.1:${port + 2}`,
+  tools: `127.0.0.1:${port + 3}`,
+});
+
+/** Starts every room; if one fails, stops the others and throws what it said. */
+export async function startHouse(options: HouseOptions, environment: NodeJS.ProcessEnv): Promise<House> {
+  const addresses = addressesFrom(options.port);
+  const logFolder = join(options.dataFolder, 'logs');
+  await mkdir(logFolder, { recursive: true });
+  const rooms: readonly RoomName[] = [
+    'policy',
+    'judge',
+    ...(options.toolTasks.length > 0 ? (['tools'] as const) : []),
+    'coordinator',
+  ];
+  const started = await Promise.allSettled(
+    rooms.map((room) =>
+      startRoom(
+        {
+          room,
+          settings: { ...roomSettings(room, options, addresses), ...options.settings?.[room] },
+          logFile: join(logFolder, `${room}.log`),
+          startTimeoutMs: 60_000,
+        },
+        environment,
+      ),
+    ),
+  );
+  const running = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  const stop = async (): Promise<void> => {
+    await stopInOrder(running);
+  };
+  const failed = started.find((result) => result.status === 'rejected');
+  if (failed !== undefined) {
+    await stop();
+    throw failed.reason;
+  }
+  return { addresses, logFolder, broken: Promise.race(running.map((room) => room.ended)), stop };
+}
+
+/** The coordinator first: it alone calls the others. */
+async function stopInOrder(rooms: readonly RoomProcess[]): Promise<void> {
+  const coordinator = rooms.filter((room) => room.room === 'coordinator');
+  const others = rooms.filter((room) => room.room !== 'coordinator');
+  await Promise.all(coordinator.map((room) => room.stop()));
+  await Promise.all(others.map((room) => room.stop()));
+}
+
+function roomSettings(room: RoomName, options: HouseOptions, addresses: Addresses): Record<string, string> {
+  switch (room) {
+    case 'policy':
+      return {
+        BACKSIGHT_POLICY_ADDRESS: addresses.policy,
+        BACKSIGHT_MODEL: options.model,
+        BACKSIGHT_CHECKPOINTS: join(options.dataFolder, 'checkpoints'),
+        ...(options.threads === undefined ? {} : { BACKSIGHT_THREADS: String(options.threads) }),
+      };
+    case 'judge':
+      return {
+        BACKSIGHT_JUDGE_ADDRESS: addresses.judge,
+        BACKSIGHT_TASKS: options.tasks.join(','),
+        ...(options.sandbox === undefined ? {} : { BACKSIGHT_SANDBOX: options.sandbox }),
+      };
+    case 'tools':
+      return { BACKSIGHT_TOOLS_ADDRESS: addresses.tools, BACKSIGHT_TOOL_TASKS: options.toolTasks.join(',') };
+    case 'coordinator':
+      return {
+        BACKSIGHT_COORDINATOR_ADDRESS: addresses.coordinator,
+        BACKSIGHT_STORE: join(options.dataFolder, 'store.sqlite'),
+      };
+  }
+}

@@ -1,0 +1,105 @@
+/** One room as a child process: started, awaited until it serves, stopped for certain. */
+import { spawn } from 'node:child_process';
+import { createWriteStream, existsSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { UserError } from '../user-error.js';
+
+export type RoomName = 'policy' | 'judge' | 'tools' | 'coordinator';
+
+export interface RoomOptions {
+  readonly room: RoomName;
+  /** Settings, on top of this process's environment. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** Receives the room's log. */
+  readonly logFile: string;
+  readonly startTimeoutMs: number;
+}
+
+export interface RoomProcess {
+  readonly room: RoomName;
+  readonly pid: number;
+  /** Resolves when the process has ended, with one sentence on how. */
+  readonly ended: Promise<string>;
+  /** Asks the room to drain, kills it after a grace period, resolves when it is gone. */
+  stop(): Promise<void>;
+}
+
+const GRACE_MS = 8_000;
+
+/** Starts a room and waits until it prints `<room> listening on <address>`. Throws a UserError with the room's own words if it ends first. */
+export async function startRoom(options: RoomOptions, environment: NodeJS.ProcessEnv): Promise<RoomProcess> {
+  const { room } = options;
+  const program = fileURLToPath(new URL(`../../../${room}/dist/main.js`, import.meta.url));
+  if (!existsSync(program)) throw new UserError(`The ${room} room is not built. Run: npm run build`);
+  // The ipc channel is a lifeline: rooms drain when it closes, so that none outlives a killed parent.
+  const child = spawn(process.execPath, [program], {
+    env: { ...environment, ...options.settings },
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
+  const log = createWriteStream(options.logFile, { flags: 'a' });
+  log.on('error', () => undefined);
+  const lastWords: string[] = [];
+  const listening = new Promise<void>((resolve) => {
+    const onLine = (line: string): void => {
+      log.write(`${line}\n`);
+      if (line.startsWith(`${room} listening on `)) resolve();
+    };
+    createInterface({ input: child.stdout }).on('line', onLine);
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      log.write(`${line}\n`);
+      if (!line.startsWith('{')) lastWords.push(line);
+      if (lastWords.length > 20) lastWords.shift();
+    });
+  });
+  const ended = new Promise<string>((resolve) => {
+    child.once('error', (error) => {
+      resolve(`The ${room} room could not be started: ${error.message}.`);
+    });
+    child.once('close', (code, signal) => {
+      log.end();
+      const how = signal === null ? `with exit code ${String(code)}` : `by ${signal}`;
+      resolve(
+        lastWords.length > 0
+          ? lastWords.join('\n')
+          : `The ${room} room ended ${how}; its log is ${options.logFile}.`,
+      );
+    });
+  });
+  const stop = async (): Promise<void> => {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+    const timer = setTimeout(() => child.kill('SIGKILL'), GRACE_MS);
+    await ended;
+    clearTimeout(timer);
+  };
+  const outcome = await firstOf(listening, ended, options.startTimeoutMs);
+  if (outcome === 'listening' && child.pid !== undefined) return { room, pid: child.pid, ended, stop };
+  await stop();
+  throw new UserError(
+    outcome === 'late'
+      ? `The ${room} room did not start within ${options.startTimeoutMs / 1000} s; its log is ${options.logFile}.`
+      : await ended,
+  );
+}
+
+async function firstOf(
+  listening: Promise<void>,
+  ended: Promise<string>,
+  timeoutMs: number,
+): Promise<'listening' | 'ended' | 'late'> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<'late'>((resolve) => {
+    timer = setTimeout(() => {
+      resolve('late');
+    }, timeoutMs);
+  });
+  try {
+    return await Promise.race([
+      listening.then(() => 'listening' as const),
+      ended.then(() => 'ended' as const),
+      late,
+    ]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

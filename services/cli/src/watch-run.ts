@@ -1,0 +1,44 @@
+/** Follows a run to its end, surviving a coordinator that restarts. */
+import type { CoordinatorServiceClient } from '@backsight/contract/coordinator';
+import { readFailure } from '@backsight/rpc';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { advance, freshProgress, type RunProgress } from './progress/run-progress.js';
+
+/** How long a coordinator that is away is waited for. */
+const PATIENCE_MS = 60_000;
+
+const finished = new Set([
+  'RUN_STATE_SUCCEEDED',
+  'RUN_STATE_FAILED',
+  'RUN_STATE_STOPPED',
+  'RUN_STATE_PAUSED',
+]);
+
+/** Calls `onProgress` after every event and returns the last progress. */
+export async function followRun(
+  client: CoordinatorServiceClient,
+  run: { readonly runId: string; readonly totalSteps: number },
+  onProgress: (progress: RunProgress) => void,
+  signal: AbortSignal,
+): Promise<RunProgress> {
+  let progress = freshProgress(run.totalSteps);
+  let seen = 0;
+  let awaySinceMs: number | undefined;
+  for (;;) {
+    try {
+      for await (const { event } of client.watchRun({ runId: run.runId, afterSequence: seen }, { signal })) {
+        awaySinceMs = undefined;
+        if (event === undefined) continue;
+        seen = Math.max(seen, event.sequence);
+        progress = advance(progress, event);
+        onProgress(progress);
+      }
+      if (finished.has(progress.state)) return progress;
+    } catch (error) {
+      if (readFailure(error)?.code !== 'UNAVAILABLE') throw error;
+      awaySinceMs ??= Date.now();
+      if (Date.now() - awaySinceMs > PATIENCE_MS) throw error;
+    }
+    await sleep(500, undefined, { signal });
+  }
+}
