@@ -1,1 +1,3 @@
-export {};
+export { createRenderer } from './renderer.js';
+export type { EncodePromptOptions, Message, Renderer, RendererOptions, Tool } from './renderer.js';
+export { RendererError } from './renderer-error.js';
