@@ -84,7 +84,10 @@ export interface SampledCompletion {
 }
 
 export interface ScoreRequest {
-  readonly items: readonly { readonly promptIds: readonly number[]; readonly completionIds: readonly number[] }[];
+  readonly items: readonly {
+    readonly promptIds: readonly number[];
+    readonly completionIds: readonly number[];
+  }[];
   readonly weights: 'student' | 'teacher';
   /** Divides the logits; in (0, inf). */
   readonly temperature: number;

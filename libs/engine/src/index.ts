@@ -1,1 +1,44 @@
-export * from './engine.js';
+export { AdamW, clipScale, globalNorm, type OptimizerOutcome } from './adamw.js';
+export {
+  CheckpointStore,
+  checkpointNameViolation,
+  initialCheckpoint,
+  type PolicyState,
+} from './checkpoint-store.js';
+export { moveTowards } from './ema.js';
+export type {
+  CheckpointInfo,
+  CompletionScore,
+  Engine,
+  EngineInfo,
+  GenerateRequest,
+  ModelCard,
+  OptimizerSettings,
+  SampledCompletion,
+  Sampling,
+  ScoreRequest,
+  StepReport,
+  TeacherSettings,
+  TrainExample,
+  TrainPlan,
+  TrainReport,
+} from './engine.js';
+export {
+  CheckpointError,
+  EngineInputError,
+  UnsupportedError,
+  VersionMismatchError,
+  type CheckpointErrorReason,
+  type FieldViolation,
+} from './errors.js';
+export { llamaConfigJson, llamaTensors, parseLlamaConfig, type LlamaConfig } from './llama-config.js';
+export { lengthBucket, packMicroBatches, paddedLength, type MicroBatch } from './micro-batches.js';
+export { loadModelFolder, writeModelFolder, type LoadedModel } from './model-folder.js';
+export { readModelTexts, type ModelTexts } from './model-texts.js';
+export { philox, seedKey, toUniform } from './philox.js';
+export { randomWeights } from './random-weights.js';
+export { SafetensorsFile, writeSafetensors, type WrittenFile } from './safetensors.js';
+export type { SafetensorsHeader, TensorEntry } from './safetensors-header.js';
+export { createSampler, drawUniform, type Draw, type Sampler } from './sampling.js';
+export { readWeightFiles } from './weight-files.js';
+export { elementCount, totalElements, WeightSet, type TensorTable, type TensorView } from './weights.js';

@@ -1,0 +1,221 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import {
+  formatManifest,
+  parseManifest,
+  stateParts,
+  type CheckpointManifest,
+  type StatePart,
+} from './checkpoint-manifest.js';
+import type { CheckpointInfo } from './engine.js';
+import { CheckpointError, EngineInputError } from './errors.js';
+import { errorCode, fileError } from './file-error.js';
+import { readText, type JsonObject } from './json.js';
+import { writeNewFile, writeSafetensors, type WrittenFile } from './safetensors.js';
+import { readWeightFiles } from './weight-files.js';
+import type { TensorTable, WeightSet } from './weights.js';
+
+/** Everything a policy needs to go on exactly where it was. All sets share one tensor table. */
+export interface PolicyState extends Readonly<Partial<Record<StatePart, WeightSet>>> {
+  /** Optimizer steps the weights have taken since they were first loaded. */
+  readonly version: number;
+  /** Steps that AdamW's bias correction counts. */
+  readonly optimizerSteps: number;
+  readonly weights: WeightSet;
+  /** What else an engine keeps, as JSON. */
+  readonly extra: JsonObject;
+}
+
+/** The name of the weights an engine was started with; no checkpoint may take it. */
+export const initialCheckpoint = 'initial';
+
+/**
+ * Named checkpoints in one folder, which one process writes at a time.
+ *
+ * A checkpoint exists once its manifest `<name>.json` does, which an atomic rename puts there after the data folder
+ * `<name>@<id>` is on the disk: a crash at any moment leaves the checkpoint of that name as it was before.
+ */
+export class CheckpointStore {
+  constructor(readonly folder: string) {}
+
+  /** Writes a checkpoint, replacing one of the same name. On an error nothing is left behind and the previous one stays. */
+  async save(name: string, state: PolicyState): Promise<CheckpointInfo> {
+    requireName(name);
+    const dataFolder = `${name}@${randomBytes(6).toString('hex')}`;
+    const manifestPart = join(this.folder, `.${dataFolder}.json`);
+    try {
+      await mkdir(join(this.folder, dataFolder), { recursive: true });
+      const manifest = await this.writeData(name, dataFolder, state);
+      await writeNewFile(manifestPart, [Buffer.from(formatManifest(manifest))]);
+      await rename(manifestPart, this.manifestPath(name));
+      await syncFolder(this.folder);
+      await this.removeOlder(name, dataFolder);
+      return infoOf(manifest);
+    } catch (error) {
+      await this.removeUnpublished(name, dataFolder, manifestPart);
+      throw fileError(join(this.folder, name), error);
+    }
+  }
+
+  /** Reads a checkpoint into new memory after verifying every checksum and every shape against `table`. */
+  async load(name: string, table: TensorTable): Promise<PolicyState> {
+    requireName(name);
+    const manifest = await this.readManifest(name);
+    const sets: Partial<Record<StatePart, WeightSet>> = {};
+    for (const part of stateParts) {
+      const written = manifest.files[part];
+      if (written === undefined) continue;
+      const path = this.dataPath(manifest.folder, part);
+      await verify(path, written);
+      sets[part] = await readWeightFiles([path], table);
+    }
+    const { weights } = sets;
+    if (weights === undefined)
+      throw new CheckpointError({
+        reason: 'invalid',
+        file: this.manifestPath(name),
+        problem: 'names no weights',
+      });
+    const { version, optimizerSteps, extra } = manifest;
+    return { ...sets, weights, version, optimizerSteps, extra };
+  }
+
+  /** One checkpoint's description; throws `CheckpointError` with reason `missing` when there is none of that name. */
+  async describe(name: string): Promise<CheckpointInfo> {
+    requireName(name);
+    return infoOf(await this.readManifest(name));
+  }
+
+  /** All checkpoints, newest first. */
+  async list(): Promise<readonly CheckpointInfo[]> {
+    const found: CheckpointInfo[] = [];
+    for (const entry of await entriesOf(this.folder)) {
+      if (!entry.endsWith('.json') || checkpointNameViolation(entry.slice(0, -5)) !== undefined) continue;
+      try {
+        found.push(infoOf(await this.readManifest(entry.slice(0, -5))));
+      } catch (error) {
+        // Any other JSON file of the folder is no checkpoint.
+        if (!(error instanceof CheckpointError)) throw error;
+      }
+    }
+    return found.sort((a, b) => b.createdAtMs - a.createdAtMs || (a.name < b.name ? -1 : 1));
+  }
+
+  /** Removes what crashed saves left; call it before the first save, while no other process writes the folder. */
+  async sweep(): Promise<void> {
+    const kept = new Set<string>();
+    for (const { name } of await this.list()) kept.add((await this.readManifest(name)).folder);
+    for (const entry of await entriesOf(this.folder)) {
+      const unpublished = isDataFolder(entry) && !kept.has(entry);
+      if (unpublished || isManifestPart(entry)) await this.remove(entry);
+    }
+  }
+
+  private async writeData(name: string, folder: string, state: PolicyState): Promise<CheckpointManifest> {
+    const files: Partial<Record<StatePart, WrittenFile>> = {};
+    for (const part of stateParts) {
+      const set = state[part];
+      if (set !== undefined)
+        files[part] = await writeSafetensors(this.dataPath(folder, part), [...set.tensors.values()]);
+    }
+    await syncFolder(join(this.folder, folder));
+    const { version, optimizerSteps, extra } = state;
+    return { name, version, optimizerSteps, createdAtMs: Date.now(), folder, files, extra };
+  }
+
+  private async readManifest(name: string): Promise<CheckpointManifest> {
+    const path = this.manifestPath(name);
+    return parseManifest(await readText(path), name, path);
+  }
+
+  /** Removes the data of earlier saves under a name. */
+  private async removeOlder(name: string, keep: string): Promise<void> {
+    for (const entry of await entriesOf(this.folder))
+      if (isDataFolder(entry) && entry !== keep && entry.startsWith(`${name}@`)) await this.remove(entry);
+  }
+
+  private async removeUnpublished(name: string, dataFolder: string, manifestPart: string): Promise<void> {
+    await rm(manifestPart, { force: true });
+    const published = await this.readManifest(name).catch(() => undefined);
+    if (published?.folder !== dataFolder)
+      await rm(join(this.folder, dataFolder), { recursive: true, force: true });
+  }
+
+  /** What cannot be removed now is left for a later sweep. */
+  private async remove(entry: string): Promise<void> {
+    await rm(join(this.folder, entry), { recursive: true, force: true }).catch(() => undefined);
+  }
+
+  private manifestPath(name: string): string {
+    return join(this.folder, `${name}.json`);
+  }
+
+  private dataPath(dataFolder: string, part: StatePart): string {
+    return join(this.folder, dataFolder, `${part}.safetensors`);
+  }
+}
+
+/** What is wrong with a checkpoint name, or `undefined`: 1 to 100 letters, digits, dots, dashes and underscores, no dot first. */
+export function checkpointNameViolation(name: string): string | undefined {
+  if (name === initialCheckpoint) return `"${name}" names the weights the policy was started with`;
+  if (/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$/.test(name)) return undefined;
+  return `${JSON.stringify(name)} is not 1 to 100 letters, digits, dots, dashes and underscores, starting with no dot`;
+}
+
+function requireName(name: string): void {
+  const description = checkpointNameViolation(name);
+  if (description !== undefined) throw new EngineInputError([{ field: 'name', description }]);
+}
+
+function infoOf({ name, version, createdAtMs, files }: CheckpointManifest): CheckpointInfo {
+  const sizeBytes = Object.values(files).reduce((sum, file) => sum + file.sizeBytes, 0);
+  return { name, version, sizeBytes, createdAtMs };
+}
+
+function isDataFolder(entry: string): boolean {
+  return /^[A-Za-z0-9._-]+@[0-9a-f]{12}$/.test(entry);
+}
+
+function isManifestPart(entry: string): boolean {
+  return entry.startsWith('.') && entry.endsWith('.json') && isDataFolder(entry.slice(1, -5));
+}
+
+async function entriesOf(folder: string): Promise<readonly string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return [];
+    throw fileError(folder, error);
+  }
+}
+
+async function verify(path: string, written: WrittenFile): Promise<void> {
+  const fail = (problem: string) => new CheckpointError({ reason: 'invalid', file: path, problem });
+  try {
+    const { size } = await stat(path);
+    if (size !== written.sizeBytes)
+      throw fail(`has ${size} bytes where ${written.sizeBytes} were written; it is corrupt`);
+    const hash = createHash('sha256');
+    await pipeline(createReadStream(path, { highWaterMark: 2 ** 20 }), hash);
+    if (hash.digest('hex') !== written.sha256)
+      throw fail('does not have the SHA-256 it was written with; it is corrupt');
+  } catch (error) {
+    const failure = fileError(path, error);
+    // The checkpoint is there; a file of it that is not makes it corrupt.
+    if (failure instanceof CheckpointError && failure.reason === 'missing')
+      throw fail('is missing from the checkpoint');
+    throw failure;
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

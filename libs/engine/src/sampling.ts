@@ -1,0 +1,109 @@
+import type { Sampling } from './engine.js';
+import { philox, seedKey, toUniform } from './philox.js';
+
+/** A token drawn from a next-token distribution. */
+export interface Draw {
+  readonly tokenId: number;
+  /** Natural log of its probability under the distribution it was drawn from, in float64. */
+  readonly logprob: number;
+}
+
+/** Draws the next token from logits, shape [V]. `uniform` is in [0, 1) and alone decides among equal logits and settings. */
+export type Sampler = (logits: Float32Array, uniform: number) => Draw;
+
+/**
+ * Makes a sampler for one request's settings; it owns scratch memory, so it serves one caller at a time.
+ *
+ * Temperature divides the logits; then top-p keeps the fewest most likely tokens whose probability reaches it (ties: lower id first)
+ * and the logprob is that of the distribution so renormalised. Temperature 0 takes the most likely token (ties: lowest id)
+ * and reports its logprob at temperature 1 without top-p, since a certain draw carries no information.
+ */
+export function createSampler({ temperature, topP }: Pick<Sampling, 'temperature' | 'topP'>): Sampler {
+  let scratch = new Float64Array(0);
+  return (logits, uniform) => {
+    if (scratch.length < logits.length) scratch = new Float64Array(logits.length);
+    const best = mostLikely(logits);
+    const divisor = temperature === 0 ? 1 : temperature;
+    const total = exponentiate(logits, logits[best] ?? 0, divisor, scratch);
+    if (temperature === 0) return { tokenId: best, logprob: -Math.log(total) };
+    if (topP < 1) return drawNucleus(scratch, logits.length, total, topP, uniform);
+    const tokenId = walk(scratch, logits.length, total * uniform);
+    return { tokenId, logprob: Math.log((scratch[tokenId] ?? 0) / total) };
+  };
+}
+
+/** The random number in [0, 1) for one draw; it depends on these four whole numbers alone, never on batching or order. */
+export function drawUniform(
+  seed: number,
+  promptIndex: number,
+  sampleIndex: number,
+  drawIndex: number,
+): number {
+  const [high, low] = philox(seedKey(seed), [promptIndex, sampleIndex, drawIndex, 0]);
+  return toUniform(high, low);
+}
+
+function mostLikely(logits: Float32Array): number {
+  let best = 0;
+  let highest = -Infinity;
+  for (let id = 0; id < logits.length; id++) {
+    const logit = logits[id] ?? 0;
+    if (Number.isNaN(logit))
+      throw new RangeError(`The logit of token ${id} is not a number: the weights have diverged.`);
+    if (logit > highest) [best, highest] = [id, logit];
+  }
+  if (!Number.isFinite(highest))
+    throw new RangeError(`The largest of ${logits.length} logits is ${highest}: the weights have diverged.`);
+  return best;
+}
+
+/** Writes exp((logit - highest) / divisor) per token and returns the sum. */
+function exponentiate(logits: Float32Array, highest: number, divisor: number, weights: Float64Array): number {
+  let total = 0;
+  for (let id = 0; id < logits.length; id++) {
+    const weight = Math.exp(((logits[id] ?? 0) - highest) / divisor);
+    weights[id] = weight;
+    total += weight;
+  }
+  return total;
+}
+
+/** First token at which the running sum passes `target`; rounding at the end falls back to the last token of any weight. */
+function walk(weights: Float64Array, size: number, target: number): number {
+  let sum = 0;
+  let last = 0;
+  for (let id = 0; id < size; id++) {
+    const weight = weights[id] ?? 0;
+    if (weight === 0) continue;
+    sum += weight;
+    last = id;
+    if (sum > target) return id;
+  }
+  return last;
+}
+
+function drawNucleus(
+  weights: Float64Array,
+  size: number,
+  total: number,
+  topP: number,
+  uniform: number,
+): Draw {
+  // Tokens below this weight sum to less than (1 - topP) of the total, so the nucleus lies among the others.
+  const least = ((1 - topP) * total) / size;
+  const candidates: number[] = [];
+  for (let id = 0; id < size; id++) if ((weights[id] ?? 0) >= least) candidates.push(id);
+  candidates.sort((a, b) => (weights[b] ?? 0) - (weights[a] ?? 0) || a - b);
+  let kept = 0;
+  let sum = 0;
+  for (; kept < candidates.length && sum < topP * total; kept++) sum += weights[candidates[kept] ?? 0] ?? 0;
+  const nucleus = candidates.slice(0, kept);
+  let running = 0;
+  let tokenId = nucleus[0] ?? 0;
+  for (const id of nucleus) {
+    tokenId = id;
+    running += weights[id] ?? 0;
+    if (running > sum * uniform) break;
+  }
+  return { tokenId, logprob: Math.log((weights[tokenId] ?? 0) / sum) };
+}
