@@ -75,6 +75,7 @@ function nodeGlobals() {
     'URL',
     'setTimeout',
     'clearTimeout',
+    'performance',
     'Buffer',
   ];
   return Object.fromEntries(names.map((name) => [name, name === 'module' ? 'writable' : 'readonly']));
