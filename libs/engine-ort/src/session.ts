@@ -1,0 +1,84 @@
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import type { Graph } from './graph/graph.js';
+import { modelBytes } from './graph/model-bytes.js';
+
+/** Named tensors that a session is fed. */
+export type Feeds = Readonly<Record<string, Tensor>>;
+
+/** A graph loaded into ONNX Runtime, which runs it any number of times. */
+export class Session {
+  private constructor(
+    private readonly session: InferenceSession,
+    private readonly outputNames: readonly string[],
+  ) {}
+
+  /** Loads a graph for the CPU with `threads` threads per operator. */
+  static async load(graph: Graph, threads: number): Promise<Session> {
+    const session = await InferenceSession.create(modelBytes(graph), {
+      executionProviders: ['cpu'],
+      intraOpNumThreads: threads,
+      interOpNumThreads: 1,
+      graphOptimizationLevel: 'all',
+      // Shapes change from run to run, and a pattern per shape only costs memory.
+      enableMemPattern: false,
+      // Threads that spin while they wait take the cores that other rooms need.
+      extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
+      logSeverityLevel: 3,
+    });
+    return new Session(session, [...graph.outputs.keys()]);
+  }
+
+  /**
+   * Runs the graph. Outputs named in `into` are written to those tensors, the others to new memory.
+   *
+   * A run blocks the thread and cannot be cancelled: bound its work.
+   */
+  async run(feeds: Feeds, into: Feeds = {}): Promise<Outputs> {
+    const fetches = Object.fromEntries(this.outputNames.map((name) => [name, into[name] ?? null]));
+    return new Outputs(await this.session.run(feeds, fetches));
+  }
+
+  async release(): Promise<void> {
+    await this.session.release();
+  }
+}
+
+/** What one run computed. */
+export class Outputs {
+  constructor(private readonly values: InferenceSession.OnnxValueMapType) {}
+
+  /** The elements of a float32 output, row-major. */
+  floats(name: string): Float32Array {
+    const data = this.data(name);
+    if (data instanceof Float32Array) return data;
+    throw new Error(`Output ${name} is not float32.`);
+  }
+
+  /** The elements of an int64 output, row-major. */
+  integers(name: string): BigInt64Array {
+    const data = this.data(name);
+    if (data instanceof BigInt64Array) return data;
+    throw new Error(`Output ${name} is not int64.`);
+  }
+
+  private data(name: string): unknown {
+    const tensor = this.values[name];
+    if (tensor === undefined) throw new Error(`The session has no output ${name}.`);
+    return tensor.data;
+  }
+}
+
+/** A float32 tensor over the given memory, which stays the caller's. */
+export function floatTensor(data: Float32Array, shape: readonly number[]): Tensor {
+  return new Tensor('float32', data, shape);
+}
+
+/** An int64 tensor of whole numbers. */
+export function idTensor(values: readonly number[], shape: readonly number[]): Tensor {
+  return new Tensor('int64', BigInt64Array.from(values, BigInt), shape);
+}
+
+/** An int32 tensor of whole numbers. */
+export function int32Tensor(values: readonly number[], shape: readonly number[]): Tensor {
+  return new Tensor('int32', Int32Array.from(values), shape);
+}
