@@ -1,13 +1,13 @@
 #!/usr/bin/env node
 /** `backsight`: one command for people; each subcommand is a file in commands/. */
-import { describeFailure, readFailure } from '@backsight/rpc';
+import { describeError } from '@backsight/rpc';
 import { Command } from 'commander';
 import type { Context } from './commands/context.js';
 import { addEval } from './commands/eval.js';
 import { addQuickstart } from './commands/quickstart.js';
 import { addTrain, addWatch } from './commands/train.js';
 import { addUp } from './commands/up.js';
-import { messageOf, UserError } from './user-error.js';
+import { UserError } from './user-error.js';
 
 const stop = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
@@ -35,8 +35,6 @@ function report(error: unknown): number {
     process.stderr.write('stopped\n');
     return 130;
   }
-  const failure = readFailure(error);
-  const words = failure === undefined ? messageOf(error) : describeFailure(failure);
-  process.stderr.write(`${words}\n`);
+  process.stderr.write(`${describeError(error)}\n`);
   return error instanceof UserError ? error.exitCode : 1;
 }

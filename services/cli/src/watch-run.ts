@@ -35,7 +35,9 @@ export async function followRun(
       }
       if (finished.has(progress.state)) return progress;
     } catch (error) {
-      if (readFailure(error)?.code !== 'UNAVAILABLE') throw error;
+      const code = readFailure(error)?.code;
+      if (code === 'DEADLINE_EXCEEDED') continue;
+      if (code !== 'UNAVAILABLE') throw error;
       awaySinceMs ??= Date.now();
       if (Date.now() - awaySinceMs > PATIENCE_MS) throw error;
     }

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { createWriteStream, existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../user-error.js';
 
@@ -32,10 +33,12 @@ export async function startRoom(options: RoomOptions, environment: NodeJS.Proces
   const { room } = options;
   const program = fileURLToPath(new URL(`../../../${room}/dist/main.js`, import.meta.url));
   if (!existsSync(program)) throw new UserError(`The ${room} room is not built. Run: npm run build`);
-  // The ipc channel is a lifeline: rooms drain when it closes, so that none outlives a killed parent.
+  // The ipc channel is a lifeline: rooms drain when it closes, so that none outlives a killed parent. A group of its
+  // own keeps a terminal's Ctrl-C to this process, which then stops the rooms in order.
   const child = spawn(process.execPath, [program], {
     env: { ...environment, ...options.settings },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    detached: true,
   });
   const log = createWriteStream(options.logFile, { flags: 'a' });
   log.on('error', () => undefined);
@@ -45,8 +48,8 @@ export async function startRoom(options: RoomOptions, environment: NodeJS.Proces
       log.write(`${line}\n`);
       if (line.startsWith(`${room} listening on `)) resolve();
     };
-    createInterface({ input: child.stdout }).on('line', onLine);
-    createInterface({ input: child.stderr }).on('line', (line) => {
+    readLines(child.stdout, onLine);
+    readLines(child.stderr, (line) => {
       log.write(`${line}\n`);
       if (!line.startsWith('{')) lastWords.push(line);
       if (lastWords.length > 20) lastWords.shift();
@@ -80,6 +83,10 @@ export async function startRoom(options: RoomOptions, environment: NodeJS.Proces
       ? `The ${room} room did not start within ${options.startTimeoutMs / 1000} s; its log is ${options.logFile}.`
       : await ended,
   );
+}
+
+function readLines(stream: Readable | null, onLine: (line: string) => void): void {
+  if (stream !== null) createInterface({ input: stream }).on('line', onLine);
 }
 
 async function firstOf(
