@@ -84,7 +84,7 @@ export class AdamW {
       const v = beta2 * (secondMoment[i] ?? 0) + rest2 * g * g;
       firstMoment[i] = m;
       secondMoment[i] = v;
-      weights[i] = keep * (weights[i] ?? 0) - (stepSize * m) / (Math.sqrt(v) * rootCorrection + epsilon);
+      weights[i] = keep * (weights[i] ?? 0) - (stepSize * m) / (sqrt(v) * rootCorrection + epsilon);
     }
   }
 }
@@ -103,3 +103,6 @@ export function globalNorm(gradient: Float32Array): number {
 export function clipScale(norm: number, maxNorm: number | undefined): number {
   return maxNorm === undefined || norm <= maxNorm ? 1 : maxNorm / norm;
 }
+
+/** Bound once: the inner loop looks nothing up. */
+const { sqrt } = Math;

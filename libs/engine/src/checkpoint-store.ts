@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import {
   formatManifest,
@@ -138,10 +138,9 @@ export class CheckpointStore {
   }
 
   private async removeUnpublished(name: string, dataFolder: string, manifestPart: string): Promise<void> {
-    await rm(manifestPart, { force: true });
+    await this.remove(basename(manifestPart));
     const published = await this.readManifest(name).catch(() => undefined);
-    if (published?.folder !== dataFolder)
-      await rm(join(this.folder, dataFolder), { recursive: true, force: true });
+    if (published?.folder !== dataFolder) await this.remove(dataFolder);
   }
 
   /** What cannot be removed now is left for a later sweep. */

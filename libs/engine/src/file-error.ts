@@ -7,14 +7,14 @@ const missing = new Set(['ENOENT', 'ENOTDIR']);
 export function fileError(file: string, cause: unknown): Error {
   if (cause instanceof CheckpointError) return cause;
   const code = errorCode(cause);
-  if (code === undefined) return cause instanceof Error ? cause : new Error(String(cause));
+  if (code === undefined) return cause instanceof Error ? cause : new Error(String(cause), { cause });
   const [reason, problem] = explain(code);
   return new CheckpointError({ reason, file, problem }, { cause });
 }
 
 /** The system error code, for example `ENOENT`. */
 export function errorCode(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }
 

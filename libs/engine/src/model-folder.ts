@@ -87,7 +87,7 @@ export async function writeModelFolder(
     await rm(join(folder, indexFile), { force: true });
     await rm(temporary, { recursive: true });
   } catch (error) {
-    await rm(created ?? temporary, { recursive: true, force: true });
+    await rm(created ?? temporary, { recursive: true, force: true }).catch(() => undefined);
     throw fileError(folder, error);
   }
 }

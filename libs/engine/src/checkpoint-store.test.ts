@@ -1,0 +1,258 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { cp, mkdtemp, open, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { transform } from '@swc/core';
+import { CheckpointStore, checkpointNameViolation, type PolicyState } from './checkpoint-store.js';
+import { parseJsonObject } from './json.js';
+import { WeightSet, type TensorTable } from './weights.js';
+
+const table: TensorTable = new Map([
+  ['a', [2, 3]],
+  ['b', [5]],
+]);
+const filled = (value: number) =>
+  new WeightSet(
+    table,
+    new Float32Array(11).map((_, i) => value + i / 16),
+  );
+const state = (version: number): PolicyState => ({
+  version,
+  optimizerSteps: version + 100,
+  weights: filled(version),
+  teacher: filled(version + 0.25),
+  reference: filled(0),
+  firstMoment: filled(-version),
+  secondMoment: filled(version * 2),
+  extra: { step: version, note: ['any', { json: null }] },
+});
+
+let folder = '';
+let store = new CheckpointStore('');
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'checkpoint-store-'));
+  store = new CheckpointStore(join(folder, 'checkpoints'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const dataFolderOf = async (name: string) =>
+  (await readdir(store.folder)).find((entry) => entry.startsWith(`${name}@`)) ?? '';
+
+describe('CheckpointStore', () => {
+  it('loads what was saved, bit for bit, into new memory', async () => {
+    const saved = state(3);
+    saved.weights.flat[4] = NaN;
+    saved.weights.flat[5] = -0;
+    await store.save('run-1.step_3', saved);
+    const loaded = await store.load('run-1.step_3', table);
+    for (const part of ['weights', 'teacher', 'reference', 'firstMoment', 'secondMoment'] as const) {
+      expect(loaded[part]?.equals(saved[part]!)).toBe(true);
+      expect(loaded[part]?.flat.buffer).not.toBe(saved[part]!.flat.buffer);
+    }
+    expect(loaded).toMatchObject({ version: 3, optimizerSteps: 103, extra: saved.extra });
+  });
+
+  it('keeps absent parts absent', async () => {
+    await store.save('bare', { version: 0, optimizerSteps: 0, weights: filled(1), extra: {} });
+    expect(Object.keys(await store.load('bare', table)).sort()).toEqual([
+      'extra',
+      'optimizerSteps',
+      'version',
+      'weights',
+    ]);
+  });
+
+  it('replaces a checkpoint of the same name and leaves nothing of the old one', async () => {
+    await store.save('a', state(1));
+    await store.save('ab', state(5));
+    await store.save('a', state(2));
+    expect((await store.load('a', table)).version).toBe(2);
+    expect((await store.load('ab', table)).version).toBe(5);
+    expect(await readdir(store.folder)).toHaveLength(4);
+  });
+
+  it('lists checkpoints newest first with version, size on disk and time', async () => {
+    const before = Date.now();
+    await store.save('first', state(1));
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    await store.save('second', state(2));
+    await writeFile(join(store.folder, 'notes.json'), '{}');
+    const list = await store.list();
+    expect(list.map(({ name, version }) => [name, version])).toEqual([
+      ['second', 2],
+      ['first', 1],
+    ]);
+    const data = join(store.folder, await dataFolderOf('first'));
+    const sizes = await Promise.all(
+      (await readdir(data)).map(async (file) => (await stat(join(data, file))).size),
+    );
+    expect(list[1]?.sizeBytes).toBe(sizes.reduce((sum, size) => sum + size, 0));
+    expect(list[1]?.createdAtMs).toBeGreaterThanOrEqual(before);
+    expect(list[0]).toEqual(await store.describe('second'));
+  });
+
+  it('lists nothing where there is no folder', async () => {
+    expect(await store.list()).toEqual([]);
+  });
+
+  it('says which checkpoint does not exist', async () => {
+    const problem = { name: 'CheckpointError', reason: 'missing', file: join(store.folder, 'none.json') };
+    await expect(store.load('none', table)).rejects.toMatchObject(problem);
+    await expect(store.describe('none')).rejects.toMatchObject(problem);
+  });
+
+  it('refuses a flipped bit anywhere in the data, naming the file', async () => {
+    await store.save('a', state(1));
+    const path = join(store.folder, await dataFolderOf('a'), 'teacher.safetensors');
+    const { size } = await stat(path);
+    const handle = await open(path, 'r+');
+    const byte = Buffer.alloc(1);
+    await handle.read(byte, 0, 1, size - 1);
+    byte[0]! ^= 1;
+    await handle.write(byte, 0, 1, size - 1);
+    await handle.close();
+    await expect(store.load('a', table)).rejects.toThrow(
+      `${path}: does not have the SHA-256 it was written with`,
+    );
+  });
+
+  it('refuses a data file that is short or gone', async () => {
+    await store.save('a', state(1));
+    const path = join(store.folder, await dataFolderOf('a'), 'weights.safetensors');
+    await writeFile(path, (await readFile(path)).subarray(1));
+    await expect(store.load('a', table)).rejects.toThrow('it is corrupt');
+    await rm(path);
+    const problem = { reason: 'invalid', problem: 'is missing from the checkpoint' };
+    await expect(store.load('a', table)).rejects.toMatchObject(problem);
+  });
+
+  it('refuses the weights of another model, naming the tensor', async () => {
+    await store.save('a', state(1));
+    const other: TensorTable = new Map([...table, ['b', [6]]]);
+    await expect(store.load('a', other)).rejects.toThrow('tensor "b": expected shape [6], found [5]');
+  });
+
+  it('names the key of a manifest that is wrong', async () => {
+    await store.save('a', state(1));
+    const path = join(store.folder, 'a.json');
+    const manifest = parseJsonObject(await readFile(path, 'utf8'), path);
+    const changes = {
+      format: 'other',
+      formatVersion: 9,
+      folder: '../a',
+      version: -1,
+      extra: 3,
+      files: { weights: 1 },
+    };
+    for (const [key, value] of Object.entries(changes)) {
+      await writeFile(path, JSON.stringify({ ...manifest, [key]: value }));
+      await expect(store.load('a', table)).rejects.toThrow(`a.json: ${key}:`);
+    }
+    await writeFile(path, JSON.stringify({ ...manifest, files: {} }));
+    await expect(store.load('a', table)).rejects.toThrow('names no weights');
+  });
+
+  it('refuses names that would leave the folder', async () => {
+    for (const name of ['', '.', '..', '../a', 'a/b', 'a@b', 'initial', 'ü', 'x'.repeat(101)]) {
+      await expect(store.save(name, state(1))).rejects.toMatchObject({ violations: [{ field: 'name' }] });
+      expect(checkpointNameViolation(name)).toContain(name.slice(0, 5));
+    }
+    expect(checkpointNameViolation('step-12_final.v1')).toBeUndefined();
+  });
+
+  it('says one sentence when the folder cannot be written, and leaves nothing behind', async () => {
+    await writeFile(store.folder, 'a file in the way');
+    await expect(store.save('a', state(1))).rejects.toMatchObject({ name: 'CheckpointError' });
+    expect(await readFile(store.folder, 'utf8')).toBe('a file in the way');
+  });
+
+  it('sweeps what a crash left, and nothing else', async () => {
+    await store.save('a', state(1));
+    const data = await dataFolderOf('a');
+    await cp(join(store.folder, data), join(store.folder, 'a@0123456789ab'), { recursive: true });
+    await writeFile(join(store.folder, '.a@0123456789ab.json'), '{');
+    await writeFile(join(store.folder, 'notes.txt'), 'mine');
+    await store.sweep();
+    expect((await readdir(store.folder)).sort()).toEqual(['a.json', data, 'notes.txt']);
+    expect((await store.load('a', table)).version).toBe(1);
+  });
+});
+
+/** Compiles this room to plain JavaScript, so that a child process can run it. */
+async function compileRoom(target: string): Promise<void> {
+  const jsc = { parser: { syntax: 'typescript' as const }, target: 'es2022' as const };
+  await writeFile(join(target, 'package.json'), '{"type":"module"}');
+  for (const file of await readdir(import.meta.dirname)) {
+    if (file.endsWith('.test.ts') || !file.endsWith('.ts')) continue;
+    const source = await readFile(join(import.meta.dirname, file), 'utf8');
+    const { code } = await transform(source, { jsc, module: { type: 'es6' } });
+    await writeFile(join(target, file.replace(/\.ts$/, '.js')), code);
+  }
+}
+
+/** Each part of version n is filled with n, so that a mixture of two versions shows. */
+const bigTable: TensorTable = new Map([['w', [300_000]]]);
+const writer = `
+  import { CheckpointStore } from './checkpoint-store.js';
+  import { WeightSet } from './weights.js';
+  const [folder, size, from, to] = [process.argv[2], ...process.argv.slice(3).map(Number)];
+  const store = new CheckpointStore(folder);
+  for (let version = from; version <= to; version++) {
+    const set = () => new WeightSet(new Map([['w', [size]]]), new Float32Array(size).fill(version));
+    const parts = { weights: set(), teacher: set(), firstMoment: set(), secondMoment: set() };
+    await store.save('latest', { version, optimizerSteps: version, ...parts, extra: {} });
+    console.log(version);
+  }
+`;
+
+describe('CheckpointStore.save', () => {
+  it('leaves the previous checkpoint whole when its process is killed at any moment', async () => {
+    await compileRoom(folder);
+    await writeFile(join(folder, 'writer.js'), writer);
+    for (const delayMs of [0, 3, 7, 12, 18, 25, 40]) {
+      const args = [join(folder, 'writer.js'), store.folder, '300000', '1', '100000'];
+      const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+      let printed = '';
+      const ended = new Promise((resolve) => child.once('close', resolve));
+      await new Promise<void>((resolve) => {
+        child.stdout.on('data', (chunk: Buffer) => {
+          printed += chunk.toString();
+          resolve();
+        });
+      });
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+      child.kill('SIGKILL');
+      await ended;
+      const finished = Number(printed.trim().split('\n').at(-1));
+      const loaded = await store.load('latest', bigTable);
+      // The child may have been killed after a save and before its line.
+      expect([finished, finished + 1]).toContain(loaded.version);
+      for (const part of ['weights', 'teacher', 'firstMoment', 'secondMoment'] as const)
+        expect(loaded[part]!.flat.every((value) => value === loaded.version)).toBe(true);
+      await store.sweep();
+      expect(await readdir(store.folder)).toHaveLength(2);
+    }
+  });
+
+  // A disk of 4 MB in a mount namespace of its own; where the kernel grants none, the test is skipped by name.
+  const namespaces = spawnSync('unshare', ['-rm', 'mount', '-t', 'tmpfs', 'none', '/mnt']).status === 0;
+  (namespaces ? it : it.skip)(
+    'says that the disk is full, keeps the previous one and leaves nothing behind',
+    async () => {
+      await compileRoom(folder);
+      await writeFile(join(folder, 'writer.js'), writer);
+      const script = `
+      mount -t tmpfs -o size=4m none ${store.folder}
+      node=${process.execPath}
+      $node ${folder}/writer.js ${store.folder} 1000 1 1
+      $node ${folder}/writer.js ${store.folder} 400000 2 2
+      ls -A ${store.folder}
+      $node ${folder}/writer.js ${store.folder} 2000 3 3`;
+      await store.save('placeholder', state(1));
+      const { stdout, stderr } = spawnSync('unshare', ['-rm', 'sh', '-c', script], { encoding: 'utf8' });
+      expect(stderr).toContain('no space left on the disk');
+      expect(stdout.trim().split('\n')).toEqual(['1', 'latest.json', expect.stringMatching(/^latest@/), '3']);
+    },
+  );
+});
