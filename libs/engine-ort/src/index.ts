@@ -1,1 +1,1 @@
-export {};
+export { evaluateObjective, type ObjectiveEvaluation } from './objective/evaluate.js';

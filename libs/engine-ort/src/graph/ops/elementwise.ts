@@ -14,8 +14,10 @@ export const divide = binary('Div');
 export const minimum = binary('Min');
 export const maximum = binary('Max');
 
-/** 1 where left < right, else 0, as bool. */
+/** Comparisons and their conjunction, as bool. */
 export const less = binary('Less', 'bool');
+export const equal = binary('Equal', 'bool');
+export const both = binary('And', 'bool');
 
 /** `yes` where the condition holds, else `no`. */
 export function where(graph: Graph, condition: Value, yes: Value, no: Value): Value {
