@@ -1,0 +1,44 @@
+/** Server middleware: gives every call a request id and a logger, counts it, and logs its end at debug level. */
+import { randomUUID } from 'node:crypto';
+import { type CallContext, ServerError, type ServerMiddleware, Status } from 'nice-grpc';
+import type { Logger } from './logger.js';
+import type { CallMetrics } from './metrics.js';
+import type { CallIdentity } from './service.js';
+
+/** The metadata key of a request id, both ways. */
+export const requestIdKey = 'x-request-id';
+
+/** Identifies and observes calls. */
+export function callIdentity(logger: Logger, metrics: CallMetrics): ServerMiddleware<CallIdentity> {
+  return async function* identify(call, context) {
+    const method = call.method.path.replace(/^\//, '');
+    const requestId = requestIdOf(context);
+    const log = logger.child({ requestId, method });
+    const end = metrics.begin(method);
+    const begunAt = performance.now();
+    let code = 'CANCELLED'; // what remains when the caller drops a stream: neither an answer nor an error
+    context.header.set(requestIdKey, requestId);
+    try {
+      const answer = yield* call.next(call.request, { ...context, requestId, logger: log });
+      code = 'OK';
+      return answer;
+    } catch (error) {
+      code = codeName(error);
+      throw error;
+    } finally {
+      end(code);
+      log.debug({ code, ms: Math.round(performance.now() - begunAt), peer: context.peer }, 'call');
+    }
+  };
+}
+
+/** A caller's id is kept when it is short and printable, since it goes into logs. */
+function requestIdOf(context: CallContext): string {
+  const given = context.metadata.get(requestIdKey);
+  return given !== undefined && /^[\w.:/-]{1,128}$/.test(given) ? given : randomUUID();
+}
+
+function codeName(error: unknown): string {
+  if (error instanceof ServerError) return Status[error.code];
+  return error instanceof Error && error.name === 'AbortError' ? 'CANCELLED' : 'UNKNOWN';
+}

@@ -1,0 +1,109 @@
+/** The errors that a service edge throws: one constructor per row of the failure table, each with its google.rpc detail. */
+import { Status } from 'nice-grpc';
+import {
+  BadRequest,
+  ErrorInfo,
+  PreconditionFailure,
+  RequestInfo,
+  ResourceInfo,
+  RetryInfo,
+  RichServerError,
+} from 'nice-grpc-error-details';
+import type { Violation } from './failure.js';
+
+/** The `domain` of every ErrorInfo that a room sends. */
+const domain = 'backsight';
+
+/** Status and details travel in one HTTP/2 header block (8 KiB by convention), so words and lists are bounded. */
+const longest = { message: 1500, description: 300, violations: 16 };
+
+/** The request can never be right: INVALID_ARGUMENT with a BadRequest, one violation per field. */
+export function invalidArgument(violations: readonly Violation[]): RichServerError {
+  const told = bounded(violations);
+  return new RichServerError(Status.INVALID_ARGUMENT, sentence(told, violations.length), [
+    BadRequest.fromPartial({ fieldViolations: told }),
+  ]);
+}
+
+/** There is no such task, run or checkpoint: NOT_FOUND with a ResourceInfo. The hint says where to look. */
+export function notFound(kind: string, name: string, hint?: string): RichServerError {
+  const sentence = `there is no ${kind} "${cut(name, longest.description)}"${hint === undefined ? '' : `; ${hint}`}`;
+  return new RichServerError(Status.NOT_FOUND, cut(sentence, longest.message), [
+    ResourceInfo.fromPartial({ resourceType: kind, resourceName: cut(name, longest.description) }),
+  ]);
+}
+
+/** The right request at the wrong moment: FAILED_PRECONDITION; `what` is the thing whose state is not so. */
+export function failedPrecondition(what: string, description: string): RichServerError {
+  const told = cut(description, longest.message);
+  return new RichServerError(Status.FAILED_PRECONDITION, `${what}: ${told}`, [
+    PreconditionFailure.fromPartial({
+      violations: [{ type: 'STATE', subject: what, description: cut(description, longest.description) }],
+    }),
+  ]);
+}
+
+/** The world has moved on: ABORTED with an ErrorInfo, so that the caller can reconcile. */
+export function aborted(
+  reason: string,
+  metadata: Readonly<Record<string, string>>,
+  message?: string,
+): RichServerError {
+  const facts = Object.entries(metadata).map(([name, value]) => `${name} ${value}`);
+  return new RichServerError(Status.ABORTED, cut(message ?? [reason, ...facts].join(', '), longest.message), [
+    ErrorInfo.fromPartial({ reason, domain, metadata: { ...metadata } }),
+  ]);
+}
+
+/** Full, for now: RESOURCE_EXHAUSTED with a RetryInfo. */
+export function resourceExhausted(message: string, retryAfterMs: number): RichServerError {
+  return new RichServerError(Status.RESOURCE_EXHAUSTED, cut(message, longest.message), [
+    retryInfo(retryAfterMs),
+  ]);
+}
+
+/** A room, a sandbox or a device is away: UNAVAILABLE with a RetryInfo. */
+export function unavailable(message: string, retryAfterMs: number): RichServerError {
+  return new RichServerError(Status.UNAVAILABLE, cut(message, longest.message), [retryInfo(retryAfterMs)]);
+}
+
+/** This room has no such ability: UNIMPLEMENTED with an ErrorInfo. */
+export function unimplemented(reason: string, message: string): RichServerError {
+  return new RichServerError(Status.UNIMPLEMENTED, cut(message, longest.message), [
+    ErrorInfo.fromPartial({ reason, domain }),
+  ]);
+}
+
+/** A bug: INTERNAL with a RequestInfo and nothing about the cause, which the room's log has. */
+export function internal(room: string, requestId: string): RichServerError {
+  return new RichServerError(
+    Status.INTERNAL,
+    `${room} failed unexpectedly; its log tells why under request id ${requestId}`,
+    [RequestInfo.fromPartial({ requestId })],
+  );
+}
+
+function retryInfo(retryAfterMs: number): RetryInfo {
+  const seconds = Math.floor(retryAfterMs / 1000);
+  return RetryInfo.fromPartial({
+    retryDelay: { seconds, nanos: Math.round((retryAfterMs - seconds * 1000) * 1e6) },
+  });
+}
+
+function bounded(violations: readonly Violation[]): Violation[] {
+  return violations
+    .slice(0, longest.violations)
+    .map(({ field, description }) => ({ field, description: cut(description, longest.description) }));
+}
+
+function sentence(told: readonly Violation[], count: number): string {
+  const words = told.map(({ field, description }) =>
+    field === '' ? description : `${field}: ${description}`,
+  );
+  const more = count > told.length ? `; and ${count - told.length} more` : '';
+  return cut(words.join('; '), longest.message) + more;
+}
+
+function cut(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length - 3)}...`;
+}

@@ -1,0 +1,38 @@
+/** The health service (grpc.health.v1) of a server: serving from its start until it drains. */
+import type { Server, ServerMiddleware } from 'nice-grpc';
+import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
+
+/** The health of a server and of each of its services. */
+export interface Health {
+  addTo(server: Server): void;
+  isServing(): boolean;
+  /** Tells all who ask and all who watch that the server no longer serves. */
+  stopServing(): void;
+  /** Ends the streams of those who watch; without it a graceful shutdown would wait for them. */
+  endWatches(): void;
+}
+
+/** Health of a server with the given services; the empty name stands for the whole server. */
+export function createHealth(services: readonly string[]): Health {
+  const state = HealthState();
+  const ended = new AbortController();
+  const endable: ServerMiddleware = async function* endOnDrain(call, context) {
+    return yield* call.next(call.request, {
+      ...context,
+      signal: AbortSignal.any([context.signal, ended.signal]),
+    });
+  };
+  for (const name of services) state.setStatus('healthy', name);
+  return {
+    addTo: (server) => {
+      server.with(endable).add(HealthDefinition, HealthServiceImpl(state));
+    },
+    isServing: () => state.getStatus('') === 'healthy',
+    stopServing: () => {
+      for (const name of ['', ...services]) state.setStatus('unhealthy', name);
+    },
+    endWatches: () => {
+      ended.abort();
+    },
+  };
+}

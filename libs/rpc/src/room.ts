@@ -1,0 +1,76 @@
+/** Runs a room as a process: reads its settings, starts it, says where it listens, drains it when told to stop. */
+import { createLogger, type Logger, type LogLevel } from './logger.js';
+import { describeError } from './read-failure.js';
+
+/** What a room needs to run. */
+export interface Room<Config extends { readonly logLevel: LogLevel }> {
+  /** Its name, as in the layout. */
+  readonly name: string;
+  /** Reads its settings; throws what is wrong with them. */
+  readonly config: () => Config;
+  /** Starts it. The signal aborts when the room is told to stop, at the start of the drain. */
+  readonly start: (config: Config, context: RoomContext) => Promise<StartedRoom>;
+  /** Longest drain, in milliseconds. Default 10,000. */
+  readonly graceMs?: number;
+}
+
+/** What a starting room is given. */
+export interface RoomContext {
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}
+
+/** A room that serves; what `serve` returns is one. */
+export interface StartedRoom {
+  readonly address: string;
+  shutdown(graceMs?: number): Promise<void>;
+}
+
+/**
+ * Runs the room until SIGTERM, SIGINT or the end of the channel to a parent that forked it; then drains and exits with
+ * code 0. A second signal exits at once. Once the room serves, stdout gets the one line `<name> listening on
+ * <address>`, which supervisors wait for. A room that cannot start says why in one sentence on stderr, exit code 1.
+ */
+export async function runRoom<Config extends { readonly logLevel: LogLevel }>(
+  room: Room<Config>,
+): Promise<void> {
+  const { name, graceMs = 10_000 } = room;
+  const stop = stopRequest();
+  try {
+    const config = room.config();
+    const logger = createLogger({ name, level: config.logLevel });
+    const started = await room.start(config, { logger, signal: stop.signal });
+    process.stdout.write(`${name} listening on ${started.address}\n`);
+    const why = await stop.requested;
+    logger.info({ why }, 'draining');
+    await started.shutdown(graceMs);
+  } catch (error) {
+    for (const line of describeError(error).split('\n')) process.stderr.write(`${name}: ${line}\n`);
+    process.exit(1);
+  }
+  process.exit(0);
+}
+
+interface StopRequest {
+  /** Aborts when asked to stop. */
+  readonly signal: AbortSignal;
+  /** Resolves with who asked. */
+  readonly requested: Promise<string>;
+}
+
+function stopRequest(): StopRequest {
+  const controller = new AbortController();
+  const requested = new Promise<string>((resolve) => {
+    const ask = (why: string): void => {
+      if (controller.signal.aborted) process.exit(1);
+      controller.abort();
+      resolve(why);
+    };
+    process.on('SIGTERM', ask);
+    process.on('SIGINT', ask);
+    process.once('disconnect', () => {
+      ask('the parent is gone');
+    });
+  });
+  return { signal: controller.signal, requested };
+}
