@@ -25,7 +25,7 @@ export const ownedPackages = [
   { rooms: ['libs/rpc', 'libs/contract'], packages: ['@grpc/*', 'nice-grpc', 'nice-grpc-*'] },
   { rooms: ['services/coordinator'], packages: ['kysely', 'libsql', '@libsql/*', 'better-sqlite3', 'pg'] },
   { rooms: ['libs/renderer'], packages: ['@huggingface/tokenizers', '@huggingface/jinja'] },
-  { rooms: ['deploy/verify'], packages: ['kubernetes-models', '@kubernetes-models/*'] },
+  { rooms: ['deploy/verify'], packages: ['kubernetes-models', '@kubernetes-models/*', 'kubernetes-types'] },
 ];
 
 /** Every room as `{ folder, type }`, e.g. `{ folder: 'libs/sdpo', type: 'algorithm' }`, in the workspaces' order. */

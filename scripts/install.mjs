@@ -11,7 +11,10 @@ export function ensureInstalled({ say }) {
   requireNode();
   if (installed()) return false;
   say('installing packages (npm ci)');
-  const npm = spawnSync('npm', ['ci', '--no-progress', '--loglevel=error'], { cwd: root, stdio: 'inherit' });
+  const npm = spawnSync('npm', ['ci', '--no-progress', '--loglevel=error'], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+  });
   if (npm.error !== undefined) throw new Error(`npm could not be started: ${npm.error.message}.`);
   if (npm.status !== 0) throw new Error('npm ci failed; what it said stands above.');
   return true;

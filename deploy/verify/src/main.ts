@@ -1,1 +1,69 @@
-export {};
+/** `npm run verify:deploy`: checks deploy/ without a cluster, and says what was checked. */
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Check } from './check.js';
+import { containerFileChecks } from './container-file.js';
+import { findKubectl } from './kubectl.js';
+import type { Manifest } from './manifest.js';
+import { render } from './render.js';
+import { verify, type Section } from './verify.js';
+
+const root = join(import.meta.dirname, '../../..');
+const kustomizations = ['deploy/kustomize/base', 'deploy/kustomize/overlays/laptop'];
+const containerFile = 'deploy/docker/Dockerfile';
+
+const say = (line: string): void => {
+  process.stdout.write(`${line}\n`);
+};
+
+try {
+  const cache = join(root, 'node_modules/.cache/backsight');
+  mkdirSync(cache, { recursive: true });
+  const kubectl = findKubectl(cache, say);
+  const sections = [
+    {
+      title: containerFile,
+      checks: containerFileChecks(readFileSync(join(root, containerFile), 'utf8'), root),
+    },
+    ...kustomizations.flatMap((folder) => sectionsOf(kubectl, folder)),
+  ];
+  process.exitCode = report(sections);
+} catch (error) {
+  say(error instanceof Error ? error.message : String(error));
+  process.exitCode = 1;
+}
+
+function sectionsOf(kubectl: string, folder: string): Section[] {
+  let manifests: Manifest[];
+  try {
+    manifests = render(kubectl, join(root, folder));
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error);
+    return [{ title: `${folder}: renders`, checks: [{ name: 'renders', problems: [problem] }] }];
+  }
+  return [
+    { title: `${folder}: renders, ${manifests.length} objects`, checks: [{ name: 'renders', problems: [] }] },
+    ...verify(folder, manifests),
+  ];
+}
+
+/** Prints the sections, each failed check with its problems, and the count; returns the exit code. */
+function report(sections: readonly Section[]): number {
+  for (const { title, checks } of sections) {
+    const failed = checks.filter(isFailed);
+    say(
+      `${failed.length === 0 ? 'ok    ' : 'FAILED'} ${title} (${checks.length - failed.length}/${checks.length})`,
+    );
+    for (const { name, problems } of failed) {
+      for (const problem of problems) say(`         ${name}: ${problem}`);
+    }
+  }
+  const checks = sections.flatMap((section) => section.checks);
+  const failed = checks.filter(isFailed).length;
+  say(`deploy: ${checks.length - failed}/${checks.length} checks`);
+  return failed === 0 ? 0 : 1;
+}
+
+function isFailed({ problems }: Check): boolean {
+  return problems.length > 0;
+}

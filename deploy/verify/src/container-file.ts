@@ -1,0 +1,74 @@
+/** Checks the container file against the repository: what it copies is there, and it knows every room. */
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { statement, type Check } from './check.js';
+
+/** One check per claim. `root` is the repository. */
+export function containerFileChecks(text: string, root: string): Check[] {
+  const instructions = parse(text);
+  const stages = instructions.flatMap(({ name, rest }) => (name === 'FROM' ? [stageOf(rest)] : []));
+  const last = instructions.slice(instructions.findLastIndex(({ name }) => name === 'FROM'));
+  const missing = copied(instructions).filter((source) => !existsSync(join(root, source)));
+  const unknown = instructions
+    .flatMap(({ name, rest }) => (name === 'COPY' ? (/^--from=(\S+)/.exec(rest)?.slice(1) ?? []) : []))
+    .filter((stage) => !stages.includes(stage));
+  const served = rooms(root);
+  const bases = stages.flatMap((stage) => (stage.startsWith('base-') ? [stage.slice('base-'.length)] : []));
+  const user = last.findLast(({ name }) => name === 'USER')?.rest ?? '';
+  return [
+    {
+      name: 'all that it copies is there',
+      problems: missing.map((source) => `COPY ${source}: no such file`),
+    },
+    {
+      name: 'it copies from stages that it has',
+      problems: unknown.map((stage) => `there is no stage ${stage}`),
+    },
+    {
+      name: `it has a base for every room: ${served.join(', ')}`,
+      problems: [
+        ...served.filter((room) => !bases.includes(room)).map((room) => `no stage base-${room}`),
+        ...bases
+          .filter((room) => !served.includes(room))
+          .map((room) => `base-${room}: no such folder in services/`),
+      ],
+    },
+    statement('it runs as a numbered user that is not root', /^[1-9]\d*(:[1-9]\d*)?$/.test(user)),
+    statement('nothing of npm runs in the last stage', !last.some(({ rest }) => /\b(npm|npx)\b/.test(rest))),
+    statement(
+      'the room is the process itself, without a shell',
+      last.some(({ name, rest }) => name === 'ENTRYPOINT' && rest.startsWith('["node"')),
+    ),
+  ];
+}
+
+interface Instruction {
+  readonly name: string;
+  readonly rest: string;
+}
+
+/** The instructions, with continued lines joined and comments left out. */
+function parse(text: string): Instruction[] {
+  return text
+    .replaceAll(/^\s*#.*\n/gm, '')
+    .replaceAll(/\\\n\s*/g, ' ')
+    .split('\n')
+    .map((line) => /^(?<name>[A-Z]+)\s+(?<rest>.+)$/.exec(line.trim())?.groups)
+    .flatMap((groups) =>
+      groups === undefined ? [] : [{ name: groups['name'] ?? '', rest: groups['rest'] ?? '' }],
+    );
+}
+
+const stageOf = (rest: string): string => / AS (\S+)$/i.exec(rest)?.[1] ?? '';
+
+/** What is copied from the repository itself. */
+const copied = (instructions: readonly Instruction[]): string[] =>
+  instructions
+    .filter(({ name, rest }) => name === 'COPY' && !rest.startsWith('--from='))
+    .flatMap(({ rest }) => rest.split(/\s+/).slice(0, -1));
+
+/** The services that are TypeScript rooms. */
+const rooms = (root: string): string[] =>
+  readdirSync(join(root, 'services'))
+    .filter((name) => name !== 'cli' && existsSync(join(root, 'services', name, 'tsconfig.json')))
+    .sort();

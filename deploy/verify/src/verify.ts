@@ -1,0 +1,39 @@
+/** All checks of one kustomization. */
+import type { Check } from './check.js';
+import { edgeChecks } from './edges.js';
+import { hardeningChecks } from './hardening.js';
+import { nameOf, type Manifest } from './manifest.js';
+import { roomChecks } from './rooms.js';
+import { schemaProblems } from './schema.js';
+
+/** A heading and the checks below it. */
+export interface Section {
+  readonly title: string;
+  readonly checks: readonly Check[];
+}
+
+/** Invalid objects are not looked into further: what they mean is unknown. */
+export function verify(name: string, manifests: readonly Manifest[]): Section[] {
+  const schema = schemaChecks(manifests);
+  const sections = [{ title: `${name}: valid for Kubernetes, no unknown field`, checks: schema }];
+  if (schema.some(({ problems }) => problems.length > 0)) return sections;
+  return [
+    ...sections,
+    { title: `${name}: rooms whole`, checks: roomChecks(manifests) },
+    { title: `${name}: pods hardened`, checks: hardeningChecks(manifests) },
+    { title: `${name}: policy edges equal to the design’s`, checks: edgeChecks(manifests) },
+  ];
+}
+
+function schemaChecks(manifests: readonly Manifest[]): Check[] {
+  const problems = schemaProblems(manifests);
+  return manifests.map((manifest) => {
+    const name = nameOf(manifest);
+    return {
+      name,
+      problems: problems.filter(
+        (problem) => problem.startsWith(`${name}:`) || problem.startsWith(`${name} `),
+      ),
+    };
+  });
+}
