@@ -1,0 +1,21 @@
+/** The room's settings, from environment variables. */
+import { availableParallelism } from 'node:os';
+import { readSettings, roomSettings, setting, type SettingValues } from '@backsight/rpc';
+
+const settings = {
+  ...roomSettings('policy', '127.0.0.1:7101'),
+  model: setting.path('BACKSIGHT_MODEL', 'the Hugging Face folder of the model'),
+  checkpoints: setting.path('BACKSIGHT_CHECKPOINTS', 'a folder to keep checkpoints in', 'checkpoints'),
+  threads: setting.integer('BACKSIGHT_THREADS', 1, 256, Math.min(availableParallelism(), 16)),
+  generationSlots: setting.integer('BACKSIGHT_GENERATION_SLOTS', 1, 4096, 96),
+  microBatchTokens: setting.integer('BACKSIGHT_MICRO_BATCH_TOKENS', 8, 4_194_304, 4096),
+  maxExamples: setting.integer('BACKSIGHT_MAX_EXAMPLES', 1, 1_000_000, 16_384),
+  maxPendingCompletions: setting.integer('BACKSIGHT_MAX_PENDING_COMPLETIONS', 1, 1_000_000, 16_384),
+};
+
+export type PolicyConfig = SettingValues<typeof settings>;
+
+/** Reads and checks every variable; throws `SettingsError` with one line per problem. */
+export function readConfig(environment: NodeJS.ProcessEnv): PolicyConfig {
+  return readSettings(environment, settings);
+}

@@ -1,0 +1,60 @@
+/** Turns what the engine answers into messages. */
+import * as proto from '@backsight/contract/policy';
+import type { CheckpointInfo, Engine, ModelTexts, SampledCompletion, TrainReport } from '@backsight/engine';
+
+/** What Describe tells of an engine, its model's texts and the room's limits. */
+export function packDescription(
+  engine: Engine,
+  texts: ModelTexts,
+  maxExamples: number,
+): proto.DescribeResponse {
+  const { card, info, version } = engine;
+  return {
+    ...card,
+    stopIds: [...card.stopIds],
+    tokenizerJson: texts.tokenizerJson,
+    chatTemplate: texts.chatTemplate,
+    tokenizerConfigJson: texts.tokenizerConfigJson,
+    training: {
+      objectives: [
+        proto.ObjectiveKind.DISTILLATION,
+        proto.ObjectiveKind.POLICY_GRADIENT,
+        proto.ObjectiveKind.LIKELIHOOD,
+      ],
+      teachers: [
+        proto.TeacherKind.EMA,
+        proto.TeacherKind.FROZEN,
+        proto.TeacherKind.LIVE,
+        proto.TeacherKind.TRUST_REGION,
+      ],
+      maxSupport: 0,
+    },
+    limits: { generationSlots: info.generationSlots, maxExamples, microBatchTokens: info.microBatchTokens },
+    engine: { name: info.name, version: info.version, device: info.device, threads: info.threads },
+    version,
+  };
+}
+
+export function packCompletion(completion: SampledCompletion): proto.Completion {
+  const { tokenIds, logprobs, finishReason } = completion;
+  return {
+    ...completion,
+    tokenIds: [...tokenIds],
+    logprobs: [...logprobs],
+    finishReason: finishReason === 'stop' ? proto.FinishReason.STOP : proto.FinishReason.LENGTH,
+  };
+}
+
+export function packReport({ version, steps, metrics, seconds }: TrainReport): proto.TrainStepResponse {
+  const durations = Object.entries(seconds).map(([phase, value]) => ({ phase, duration: duration(value) }));
+  return { version, steps: [...steps], metrics: { ...metrics }, durations };
+}
+
+export function packCheckpoint({ name, version, sizeBytes, createdAtMs }: CheckpointInfo): proto.Checkpoint {
+  return { name, version, sizeBytes, createdAtMs };
+}
+
+function duration(seconds: number) {
+  const whole = Math.floor(seconds);
+  return { seconds: whole, nanos: Math.floor((seconds - whole) * 1e9) };
+}

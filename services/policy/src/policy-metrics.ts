@@ -1,0 +1,55 @@
+/** The room's own figures, beside those that every server counts. */
+import type { SampledCompletion, TrainReport } from '@backsight/engine';
+import { Counter, Gauge, type Registry } from '@backsight/rpc';
+
+export interface PolicyMetrics {
+  completed(completion: SampledCompletion): void;
+  trained(report: TrainReport): void;
+  versionIs(version: number): void;
+}
+
+/** Registers the figures. */
+export function policyMetrics(registry: Registry, version: number): PolicyMetrics {
+  const registers = [registry];
+  const versions = new Gauge({
+    name: 'policy_version',
+    help: 'Optimizer steps the weights have taken.',
+    registers,
+  });
+  const tokens = new Counter({
+    name: 'policy_generated_tokens_total',
+    help: 'Completion tokens sampled.',
+    registers,
+  });
+  const completions = new Counter({
+    name: 'policy_completions_total',
+    help: 'Completions sampled, by why they ended.',
+    labelNames: ['finish_reason'],
+    registers,
+  });
+  const steps = new Counter({
+    name: 'policy_optimizer_steps_total',
+    help: 'Optimizer steps taken.',
+    registers,
+  });
+  const skipped = new Counter({
+    name: 'policy_skipped_steps_total',
+    help: 'Optimizer steps whose gradient was not finite.',
+    registers,
+  });
+  versions.set(version);
+  return {
+    completed: ({ tokenIds, finishReason }) => {
+      tokens.inc(tokenIds.length);
+      completions.inc({ finish_reason: finishReason });
+    },
+    trained: (report) => {
+      versions.set(report.version);
+      steps.inc(report.steps.length);
+      skipped.inc(report.steps.filter((step) => step.skipped).length);
+    },
+    versionIs: (current) => {
+      versions.set(current);
+    },
+  };
+}

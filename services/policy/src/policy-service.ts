@@ -1,0 +1,149 @@
+/** The edge of the room: unpack, call the engine, pack. */
+import { ExportLayout, type PolicyServiceImplementation } from '@backsight/contract/policy';
+import { checkpointNameViolation, initialCheckpoint, type Engine, type ModelTexts } from '@backsight/engine';
+import { invalidArgument, unimplemented, type CallIdentity } from '@backsight/rpc';
+import { Admission } from './admission.js';
+import { failureOf } from './engine-failure.js';
+import { packCheckpoint, packCompletion, packDescription, packReport } from './pack-responses.js';
+import type { PolicyMetrics } from './policy-metrics.js';
+import { readTransaction } from './read-transaction.js';
+import { unpackGenerate, unpackScore } from './unpack-requests.js';
+
+/** What the service stands on. */
+export interface PolicyServiceOptions {
+  readonly engine: Engine;
+  readonly texts: ModelTexts;
+  readonly metrics: PolicyMetrics;
+  /** Examples accepted in one TrainStep. */
+  readonly maxExamples: number;
+  /** Completions being sampled or waiting for a slot, over all calls. */
+  readonly maxPendingCompletions: number;
+}
+
+/** Training transactions being streamed, waiting or trained; the engine takes one at a time. */
+const maxTransactions = 4;
+/** Score calls running or waiting. */
+const maxScoreCalls = 64;
+
+/** Implements PolicyService over an engine. */
+export function policyService(options: PolicyServiceOptions): PolicyServiceImplementation<CallIdentity> {
+  const { engine, texts, metrics, maxExamples } = options;
+  const completions = new Admission('completions', options.maxPendingCompletions, 1000);
+  const transactions = new Admission('training transactions', maxTransactions, 2000);
+  const scoreCalls = new Admission('Score calls', maxScoreCalls, 500);
+
+  return {
+    describe: () => Promise.resolve(packDescription(engine, texts, maxExamples)),
+
+    async *generate(message, { signal }) {
+      const request = unpackGenerate(message, engine.card);
+      const leave = enter(completions, request.prompts.length * request.groupSize);
+      try {
+        for await (const completion of engine.generate(request, signal)) {
+          metrics.completed(completion);
+          yield { completion: packCompletion(completion) };
+        }
+      } catch (error) {
+        throw failureOf(error);
+      } finally {
+        leave();
+      }
+    },
+
+    async score(message, { signal }) {
+      const request = unpackScore(message, engine.card);
+      const leave = enter(scoreCalls);
+      try {
+        const scores = await engine.score(request, signal);
+        return { scores, policyVersion: engine.version };
+      } catch (error) {
+        throw failureOf(error);
+      } finally {
+        leave();
+      }
+    },
+
+    async trainStep(requests, { signal, logger }) {
+      const leave = enter(transactions);
+      try {
+        const { plan, examples, runId, step } = await readTransaction(requests, engine.card, maxExamples);
+        await cancellationSettled();
+        signal.throwIfAborted();
+        const report = await engine.trainStep(plan, examples, signal);
+        metrics.trained(report);
+        logger.info({ runId, step, version: report.version, seconds: report.seconds }, 'training step taken');
+        return packReport(report);
+      } catch (error) {
+        throw failureOf(error);
+      } finally {
+        leave();
+      }
+    },
+
+    async saveCheckpoint({ name }, { logger }) {
+      requireName(name);
+      const checkpoint = await orFailure(engine.saveCheckpoint(name), name);
+      logger.info({ checkpoint }, 'checkpoint saved');
+      return { checkpoint: packCheckpoint(checkpoint) };
+    },
+
+    async restoreCheckpoint({ name }, { logger }) {
+      if (name !== initialCheckpoint) requireName(name);
+      const checkpoint = await orFailure(engine.restoreCheckpoint(name), name);
+      metrics.versionIs(engine.version);
+      logger.info({ checkpoint }, 'checkpoint restored');
+      return { checkpoint: packCheckpoint(checkpoint) };
+    },
+
+    async listCheckpoints() {
+      return { checkpoints: (await orFailure(engine.listCheckpoints())).map(packCheckpoint) };
+    },
+
+    async exportCheckpoint({ name, layout }, { logger }) {
+      if (layout === ExportLayout.PEFT)
+        throw unimplemented('PEFT_EXPORT', 'This engine trains no adapter to export.');
+      requireName(name);
+      const { version } = engine;
+      const path = await orFailure(engine.exportCheckpoint(name), name);
+      logger.info({ path, version }, 'weights exported');
+      return { path, version };
+    },
+
+    pullWeights: () => {
+      throw unimplemented(
+        'PULL_WEIGHTS',
+        'This policy does not stream its weights; ExportCheckpoint writes them.',
+      );
+    },
+  };
+}
+
+function enter(admission: Admission, amount?: number): () => void {
+  try {
+    return admission.enter(amount);
+  } catch (error) {
+    throw failureOf(error);
+  }
+}
+
+async function orFailure<T>(work: Promise<T>, name?: string): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw failureOf(error, name);
+  }
+}
+
+function requireName(name: string): void {
+  const description = checkpointNameViolation(name);
+  if (description !== undefined) throw invalidArgument([{ field: 'name', description }]);
+}
+
+/**
+ * Waits until a cancellation that came with the end of the stream is known.
+ *
+ * A caller that vanishes ends its stream just as one that closes it does; the signal aborts a moment later, when the stream is torn down.
+ */
+async function cancellationSettled(): Promise<void> {
+  for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
