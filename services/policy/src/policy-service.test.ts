@@ -1,127 +1,20 @@
 import net from 'node:net';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import * as proto from '@backsight/contract/policy';
-import {
-  CheckpointError,
-  UnsupportedError,
-  VersionMismatchError,
-  type Engine,
-  type ModelCard,
-  type SampledCompletion,
-  type TrainExample,
-  type TrainPlan,
-} from '@backsight/engine';
-import {
-  connect,
-  createLogger,
-  readFailure,
-  type Connection,
-  type Failure,
-  type StartedRoom,
-} from '@backsight/rpc';
+import { CheckpointError, UnsupportedError } from '@backsight/engine';
+import { connect, createLogger, type Connection, type StartedRoom } from '@backsight/rpc';
+import { caughtFailure, caughtViolations } from './caught-failure.js';
 import { startPolicy } from './policy.js';
+import {
+  newScript,
+  scriptedCard,
+  scriptedCheckpoint,
+  scriptedEngine,
+  untilAborted,
+} from './scripted-engine.js';
 
-const card: ModelCard = {
-  model: 'fake',
-  architecture: 'llama',
-  parameterCount: 10,
-  vocabularySize: 100,
-  contextWindow: 16,
-  stopIds: [2],
-};
+let script = newScript();
 const texts = { tokenizerJson: '{"t":1}', tokenizerConfigJson: '{}', chatTemplate: '{{ x }}', files: {} };
-
-/** What the engine was asked to do, and how it is to answer. */
-interface Script {
-  version: number;
-  /** Runs before each completion and before a transaction's end; rejects when the signal aborts. */
-  pause: (signal: AbortSignal) => Promise<void>;
-  trained: { plan: TrainPlan; examples: readonly TrainExample[] }[];
-  aborted: number;
-  closed: boolean;
-  failure?: Error;
-}
-const script: Script = { version: 0, pause: () => Promise.resolve(), trained: [], aborted: 0, closed: false };
-
-/** Pauses until the caller gives up. */
-const untilAborted = (signal: AbortSignal) =>
-  new Promise<void>((_, reject) => {
-    const give = () => {
-      script.aborted += 1;
-      const error = new Error('given up');
-      error.name = 'AbortError';
-      reject(error);
-    };
-    if (signal.aborted) give();
-    else signal.addEventListener('abort', give);
-  });
-
-const info = { name: 'saved', version: 7, sizeBytes: 12, createdAtMs: 1_700_000_000_000 };
-const orScriptedFailure = <T>(value: T): Promise<T> =>
-  script.failure === undefined ? Promise.resolve(value) : Promise.reject(script.failure);
-
-const engine: Engine = {
-  card,
-  info: { name: 'fake', version: '1', device: 'none', threads: 1, generationSlots: 4, microBatchTokens: 64 },
-  get version() {
-    return script.version;
-  },
-  async *generate({ prompts, groupSize }, signal) {
-    for (const [promptIndex, prompt] of prompts.entries())
-      for (let sampleIndex = 0; sampleIndex < groupSize; sampleIndex++) {
-        const tokenIds = [...prompt, sampleIndex];
-        const logprobs = tokenIds.map(() => -0.5);
-        const completion: SampledCompletion = {
-          promptIndex,
-          sampleIndex,
-          tokenIds,
-          logprobs,
-          finishReason: sampleIndex % 2 === 0 ? 'stop' : 'length',
-          policyVersion: script.version,
-        };
-        yield completion;
-        await script.pause(signal);
-      }
-  },
-  score: ({ items, weights, temperature, topK }) =>
-    orScriptedFailure(
-      items.map(({ completionIds }) => ({
-        logprobs: completionIds.map(() => (weights === 'teacher' ? -2 : -1) / temperature),
-        entropies: completionIds.map(() => 0.5),
-        topIds: completionIds.flatMap(() => Array.from({ length: topK }, (_, id) => id)),
-        topLogprobs: completionIds.flatMap(() => Array.from({ length: topK }, (_, id) => -1 - id)),
-      })),
-    ),
-  async trainStep(plan, examples, signal) {
-    await script.pause(signal);
-    if (script.failure !== undefined) throw script.failure;
-    if (plan.expectedVersion !== script.version)
-      throw new VersionMismatchError(plan.expectedVersion, script.version);
-    script.trained.push({ plan, examples });
-    script.version += plan.miniBatches;
-    const step = {
-      loss: 1,
-      distillationLoss: 1,
-      policyGradientLoss: 0,
-      likelihoodLoss: 0,
-      gradientNorm: 2,
-      skipped: false,
-      examples: examples.length,
-      lossTokens: 3,
-    };
-    const steps = Array.from({ length: plan.miniBatches }, () => step);
-    return { version: script.version, steps, metrics: { 'actor/entropy': 0.25 }, seconds: { teacher: 1.25 } };
-  },
-  saveCheckpoint: (name) => orScriptedFailure({ ...info, name }),
-  restoreCheckpoint: (name) => orScriptedFailure({ ...info, name }),
-  listCheckpoints: () => orScriptedFailure([info]),
-  exportCheckpoint: (name) => orScriptedFailure(`/exports/${name}`),
-  close: () => {
-    script.closed = true;
-    return Promise.resolve();
-  },
-};
-
 const config = {
   address: '127.0.0.1:0',
   metricsAddress: undefined,
@@ -129,11 +22,18 @@ const config = {
   maxExamples: 20,
   maxPendingCompletions: 6,
 };
+const start = () =>
+  startPolicy(
+    config,
+    scriptedEngine(() => script),
+    texts,
+    createLogger({ name: 'policy', level: 'silent' }),
+  );
 
 let room: StartedRoom;
 let connection: Connection<typeof proto.PolicyServiceDefinition>;
 beforeAll(async () => {
-  room = await startPolicy(config, engine, texts, createLogger({ name: 'policy', level: 'silent' }));
+  room = await start();
   connection = connect(proto.PolicyServiceDefinition, room.address, { retry: false });
 });
 afterAll(async () => {
@@ -141,37 +41,8 @@ afterAll(async () => {
   await room.shutdown(100);
 });
 beforeEach(() => {
-  Object.assign(script, {
-    version: 5,
-    pause: () => Promise.resolve(),
-    trained: [],
-    aborted: 0,
-    failure: undefined,
-  });
+  script = newScript();
 });
-afterEach(() => {
-  delete script.failure;
-});
-
-async function failureOf(call: Promise<unknown>): Promise<Failure> {
-  try {
-    await call;
-  } catch (error) {
-    // The caller's own abort is an error of the host's realm, which a test does not share.
-    if ((error as Error).name === 'AbortError') return { code: 'CANCELLED', message: 'cancelled' };
-    const failure = readFailure(error);
-    if (failure !== undefined) return failure;
-    throw error;
-  }
-  throw new Error('the call succeeded');
-}
-
-/** Violations as one line each. */
-async function violationsOf(call: Promise<unknown>): Promise<string[]> {
-  const { code, violations = [] } = await failureOf(call);
-  expect(code).toBe('INVALID_ARGUMENT');
-  return violations.map(({ field, description }) => `${field}: ${description}`);
-}
 
 async function collect<T>(stream: AsyncIterable<T>): Promise<T[]> {
   const items: T[] = [];
@@ -223,13 +94,13 @@ describe('policyService describe', () => {
   it('tells the model card, the texts, the limits and the version', async () => {
     const description = await connection.client.describe({});
     expect(description).toMatchObject({
-      ...card,
+      ...scriptedCard,
       tokenizerJson: '{"t":1}',
       chatTemplate: '{{ x }}',
       version: 5,
     });
     expect(description.limits).toEqual({ generationSlots: 4, maxExamples: 20, microBatchTokens: 64 });
-    expect(description.engine).toEqual({ name: 'fake', version: '1', device: 'none', threads: 1 });
+    expect(description.engine).toEqual({ name: 'scripted', version: '1', device: 'none', threads: 1 });
     expect(description.training?.objectives).toContain(proto.ObjectiveKind.DISTILLATION);
   });
 });
@@ -254,37 +125,10 @@ describe('policyService generate', () => {
     );
   });
 
-  it.each<[string, object, string[]]>([
-    ['no prompts', { prompts: [] }, ['prompts: must hold at least one prompt, is empty']],
-    [
-      'bad prompts',
-      { prompts: [{ tokenIds: [] }, { tokenIds: [1, 100] }, { tokenIds: Array(16).fill(1) }] },
-      [
-        'prompts[0].token_ids: must hold at least one token id, is empty',
-        'prompts[1].token_ids: id 100 at position 1 is not in [0, 100)',
-        'prompts[2].token_ids: a prompt of 16 and a completion of 1 tokens make 17; the context window holds 16',
-      ],
-    ],
-    ['no group', { groupSize: 0 }, ['group_size: must be a number at least 1, is 0']],
-    ['no sampling', { sampling: undefined }, ['sampling: must be set']],
-    [
-      'sampling out of range',
-      { sampling: { temperature: -1, topP: 0, maxTokens: 0, seed: 0, stopIds: [3, 101] } },
-      [
-        'sampling.temperature: must be a number at least 0, is -1',
-        'sampling.top_p: must be a number above 0 and at most 1, is 0',
-        'sampling.max_tokens: must be a number at least 1, is 0',
-        'sampling.stop_ids: id 101 at position 1 is not in [0, 100)',
-      ],
-    ],
-  ])('refuses %s, naming every field', async (_, request, violations) => {
-    expect(await violationsOf(generate(request))).toEqual(violations);
-  });
-
   it('stops the engine when the caller gives up, and makes room again', async () => {
-    script.pause = untilAborted;
+    script.pause = untilAborted(script);
     const controller = new AbortController();
-    const call = failureOf(generate({ groupSize: 6 }, { signal: controller.signal }));
+    const call = caughtFailure(() => generate({ groupSize: 6 }, { signal: controller.signal }));
     setTimeout(() => {
       controller.abort();
     }, 30);
@@ -295,13 +139,13 @@ describe('policyService generate', () => {
   });
 
   it('stops the engine at the deadline', async () => {
-    script.pause = untilAborted;
-    expect((await failureOf(generate({}, { deadlineMs: 50 }))).code).toBe('DEADLINE_EXCEEDED');
+    script.pause = untilAborted(script);
+    expect((await caughtFailure(() => generate({}, { deadlineMs: 50 }))).code).toBe('DEADLINE_EXCEEDED');
     await until(() => script.aborted === 1);
   });
 
   it('refuses more completions than it may hold, and says when to try again', async () => {
-    script.pause = untilAborted;
+    script.pause = untilAborted(script);
     const controller = new AbortController();
     let begun = 0;
     const reading = (async () => {
@@ -309,7 +153,7 @@ describe('policyService generate', () => {
       for await (const _ of connection.client.generate(request, { signal: controller.signal })) begun += 1;
     })().catch(() => undefined);
     await until(() => begun > 0);
-    const failure = await failureOf(generate({ groupSize: 3 }));
+    const failure = await caughtFailure(() => generate({ groupSize: 3 }));
     expect(failure).toMatchObject({ code: 'RESOURCE_EXHAUSTED', retryAfterMs: 1000 });
     expect(failure.message).toBe('4 of at most 6 completions are in progress');
     controller.abort();
@@ -336,23 +180,6 @@ describe('policyService score', () => {
       ],
     });
     expect((await connection.client.score({ items: [item] })).scores[0]?.logprobs).toEqual([-1, -1]);
-  });
-
-  it('names every field that is wrong', async () => {
-    const items = [
-      { promptIds: [], completionIds: [400] },
-      { promptIds: Array<number>(15).fill(1), completionIds: [1, 1] },
-    ];
-    expect(await violationsOf(connection.client.score({ items, temperature: 0, topK: 101 }))).toEqual([
-      'items[0].prompt_ids: must hold at least one token id, is empty',
-      'items[0].completion_ids: id 400 at position 0 is not in [0, 100)',
-      'items[1]: a prompt of 15 and a completion of 2 tokens make 17; the context window holds 16',
-      'temperature: must be a number above 0, is 0',
-      'top_k: must be a number at most 100, is 101',
-    ]);
-    expect(await violationsOf(connection.client.score({}))).toEqual([
-      'items: must hold at least one item, is empty',
-    ]);
   });
 });
 
@@ -389,189 +216,19 @@ describe('policyService trainStep', () => {
     ]);
   });
 
-  it('reads every setting of a plan', async () => {
-    const policyGradient = { weight: 0.5, clipLow: 0.2, clipHigh: 0.28, dualClip: 3 };
-    const optimizer = {
-      learningRate: 1,
-      beta1: 0,
-      beta2: 0.95,
-      epsilon: 1e-6,
-      weightDecay: 0.1,
-      maxGradientNorm: 1,
-    };
-    const message = first({
-      objective: {
-        distillation: {
-          weight: 1,
-          alpha: 1,
-          support: { kind: proto.SupportKind.FULL },
-          granularity: proto.Granularity.SAMPLED_TOKEN,
-          importanceCap: 2,
-        },
-        policyGradient,
-        likelihood: { weight: 0.25 },
-        aggregation: proto.Aggregation.SEQUENCE_MEAN_TOKEN_SUM,
-        rolloutImportanceCap: 4,
-        temperature: 0.5,
-      },
-      teacher: { kind: proto.TeacherKind.TRUST_REGION, rate: 0.25, cadence: proto.TeacherCadence.HOLD },
-      optimizer,
-    });
-    await train(message, next({ completionLogprobs: [-0.5, -1] }));
-    expect(script.trained[0]?.plan).toMatchObject({
-      objective: {
-        distillation: {
-          weight: 1,
-          alpha: 1,
-          support: { kind: 'full' },
-          granularity: 'sampled-token',
-          importanceCap: 2,
-        },
-        policyGradient,
-        likelihood: { weight: 0.25 },
-        aggregation: 'sequence-mean-token-sum',
-        rolloutImportanceCap: 4,
-        temperature: 0.5,
-      },
-      teacher: { kind: 'trust-region', rate: 0.25, cadence: 'hold' },
-      optimizer,
-    });
-  });
-
-  it('needs no teacher without distillation', async () => {
-    const policyGradient = { weight: 1, clipLow: 0.2, clipHigh: 0.2 };
-    await train(
-      first({ objective: { policyGradient }, teacher: undefined }),
-      next({ completionLogprobs: [-1, -1] }),
-    );
-    expect(script.trained[0]?.plan.teacher).toEqual({ kind: 'ema', rate: 0, cadence: 'hold' });
-  });
-
-  it.each<[string, object, string[]]>([
-    ['no objective', { objective: undefined }, ['plan.objective: must be set']],
-    ['no optimizer', { optimizer: undefined }, ['plan.optimizer: must be set']],
-    ['a distillation without a teacher', { teacher: undefined }, ['plan.teacher: must be set']],
-    ['a teacher of no kind', { teacher: {} }, ['plan.teacher.kind: must be set']],
-    [
-      'an objective with nothing to minimise',
-      { objective: {}, teacher: undefined },
-      ['plan.objective: must give distillation, policyGradient or likelihood a weight above 0, gives none'],
-    ],
-    [
-      'a distillation without a support',
-      { objective: { distillation: { weight: 1, alpha: 0.5 } } },
-      ['plan.objective.distillation.support.kind: must be set'],
-    ],
-    [
-      'every number out of range at once',
-      {
-        miniBatches: 0,
-        objective: {
-          distillation: {
-            ...objective.distillation,
-            alpha: 1.5,
-            support: { kind: proto.SupportKind.TOP_K_TAIL, k: 101 },
-          },
-          policyGradient: { weight: -1, clipLow: 2, clipHigh: -1, dualClip: 1 },
-          rolloutImportanceCap: 0,
-          temperature: 0,
-        },
-        teacher: { kind: proto.TeacherKind.EMA, rate: 2 },
-        optimizer: { learningRate: NaN, beta1: 1, epsilon: 0, weightDecay: -1, maxGradientNorm: 0 },
-      },
-      [
-        'plan.mini_batches: must be a number at least 1, is 0',
-        'plan.objective.distillation.support.k: must be a number at most 100, is 101',
-        'plan.objective.distillation.alpha: must be a number at least 0 and at most 1, is 1.5',
-        'plan.objective.policy_gradient.weight: must be a number at least 0, is -1',
-        'plan.objective.policy_gradient.clip_low: must be a number at least 0 and at most 1, is 2',
-        'plan.objective.policy_gradient.clip_high: must be a number at least 0, is -1',
-        'plan.objective.policy_gradient.dual_clip: must be a number above 1, is 1',
-        'plan.objective.rollout_importance_cap: must be a number above 0, is 0',
-        'plan.objective.temperature: must be a number above 0, is 0',
-        'plan.teacher.rate: must be a number at least 0 and at most 1, is 2',
-        'plan.optimizer.learning_rate: must be a number at least 0, is NaN',
-        'plan.optimizer.beta1: must be a number in [0, 1), is 1',
-        'plan.optimizer.epsilon: must be a number above 0, is 0',
-        'plan.optimizer.weight_decay: must be a number at least 0, is -1',
-        'plan.optimizer.max_gradient_norm: must be a number above 0, is 0',
-      ],
-    ],
-  ])('refuses %s, naming every field', async (_, change, violations) => {
-    expect(await violationsOf(train(first(change), next()))).toEqual(violations);
-    expect(script.trained).toEqual([]);
-  });
-
-  it('names the example and the field, with both lengths of what does not fit', async () => {
-    const long = Array<number>(15).fill(1);
-    const examples = [
-      next(),
-      next({ studentPromptIds: [], completionIds: [] }),
-      next({ teacherPromptIds: long, completionLogprobs: [-1] }),
-      next({
-        completionIds: [5, 100],
-        completionLogprobs: [0.5, -1],
-        advantage: Infinity,
-        likelihoodWeight: -1,
-      }),
-    ];
-    expect(await violationsOf(train(first(), ...examples))).toEqual([
-      'examples[1].student_prompt_ids: must hold at least one token id, is empty',
-      'examples[1].completion_ids: must hold at least one token id, is empty',
-      'examples[2].teacher_prompt_ids: a prompt of 15 and a completion of 2 tokens make 17; the context window holds 16',
-      'examples[2].completion_logprobs: must be one per completion token, are 1 for 2 tokens',
-      'examples[3].completion_ids: id 100 at position 1 is not in [0, 100)',
-      'examples[3].completion_logprobs: must be at most 0 and finite, is 0.5 at position 0',
-      'examples[3].advantage: must be a number that is finite, is Infinity',
-      'examples[3].likelihood_weight: must be a number at least 0, is -1',
-    ]);
-  });
-
-  it.each<[object, string]>([
-    [{ policyGradient: { weight: 1, clipLow: 0.2, clipHigh: 0.2 } }, 'objective.policy_gradient'],
-    [
-      { distillation: { ...objective.distillation, importanceCap: 2 } },
-      'objective.distillation.importance_cap',
-    ],
-    [{ ...objective, rolloutImportanceCap: 2 }, 'objective.rollout_importance_cap'],
-  ])('asks for logprobs where %j reads them', async (change, why) => {
-    expect(await violationsOf(train(first({ objective: change }), next()))).toEqual([
-      `examples[0].completion_logprobs: must be one per completion token, are 0 for 2 tokens; plan.${why} needs them`,
-    ]);
-  });
-
-  it.each<[string, object[], string]>([
-    ['an empty stream', [], 'plan: must be sent, the stream was empty'],
-    ['an example before the plan', [next(), first()], 'plan: must be the first message'],
-    ['a second plan', [first(), next(), first()], 'plan: must be the first message alone, is message 3 too'],
-    ['an empty message', [first(), {}], 'payload: must be set, is not in message 2'],
-    ['no example', [first()], 'plan.mini_batches: must be at most the number of examples 0, is 1'],
-    [
-      'more steps than examples',
-      [first({ miniBatches: 3 }), next(), next()],
-      'plan.mini_batches: must be at most the number of examples 2, is 3',
-    ],
-    [
-      'too many examples',
-      [first(), ...Array.from({ length: 21 }, () => next())],
-      'examples: must be at most 20, are more',
-    ],
-  ])('refuses %s', async (_, messages, violation) => {
-    expect(await violationsOf(train(...messages))).toEqual([violation]);
-    expect(script.trained).toEqual([]);
-  });
-
   it('refuses a plan at once, while the caller is still sending', async () => {
     async function* slow(): Messages {
       yield first({ optimizer: undefined });
       await new Promise((resolve) => setTimeout(resolve, 20_000).unref());
     }
-    expect(await violationsOf(connection.client.trainStep(slow()))).toEqual(['plan.optimizer: must be set']);
+    expect(await caughtViolations(() => connection.client.trainStep(slow()))).toEqual([
+      'plan.optimizer: must be set',
+    ]);
   });
 
   it('takes no step twice: another version is ABORTED with the current one', async () => {
     await train(first(), next());
-    const failure = await failureOf(train(first(), next()));
+    const failure = await caughtFailure(() => train(first(), next()));
     expect(failure).toMatchObject({
       code: 'ABORTED',
       reason: 'POLICY_VERSION_MISMATCH',
@@ -585,13 +242,13 @@ describe('policyService trainStep', () => {
       'TRUST_REGION_TEACHER',
       'This engine keeps no trust-region teacher.',
     );
-    const failure = await failureOf(train(first(), next()));
+    const failure = await caughtFailure(() => train(first(), next()));
     expect(failure).toMatchObject({ code: 'UNIMPLEMENTED', reason: 'TRUST_REGION_TEACHER' });
   });
 
   it('tells nothing of a bug but a request id', async () => {
     script.failure = new TypeError('secret inner detail');
-    const failure = await failureOf(train(first(), next()));
+    const failure = await caughtFailure(() => train(first(), next()));
     expect(failure.code).toBe('INTERNAL');
     expect(failure.requestId).toBeDefined();
     expect(JSON.stringify(failure)).not.toContain('secret');
@@ -608,7 +265,7 @@ describe('policyService trainStep', () => {
       await new Promise((resolve) => setTimeout(resolve, 20_000).unref());
     }
     const call = connection.client.trainStep(cancelled(), { signal: controller.signal });
-    expect((await failureOf(call)).code).toBe('CANCELLED');
+    expect((await caughtFailure(() => call)).code).toBe('CANCELLED');
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(script.trained).toEqual([]);
     expect((await connection.client.describe({})).version).toBe(5);
@@ -637,28 +294,30 @@ describe('policyService trainStep', () => {
       }, 20);
       await new Promise((resolve) => setTimeout(resolve, 20_000).unref());
     }
-    expect((await failureOf(lossy.client.trainStep(broken()))).code).toBe('UNAVAILABLE');
+    expect((await caughtFailure(() => lossy.client.trainStep(broken()))).code).toBe('UNAVAILABLE');
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(script.trained).toEqual([]);
     lossy.close();
   });
 
   it('stops the engine when the caller gives up after closing the stream', async () => {
-    script.pause = untilAborted;
+    script.pause = untilAborted(script);
     const call = connection.client.trainStep(stream(first(), next()), { deadlineMs: 80 });
-    expect((await failureOf(call)).code).toBe('DEADLINE_EXCEEDED');
+    expect((await caughtFailure(() => call)).code).toBe('DEADLINE_EXCEEDED');
     await until(() => script.aborted === 1);
     expect(script.trained).toEqual([]);
   });
 
   it('holds a few transactions and refuses the next, saying when to try again', async () => {
-    script.pause = untilAborted;
+    script.pause = untilAborted(script);
     const controller = new AbortController();
     const held = Array.from({ length: 4 }, () =>
-      failureOf(connection.client.trainStep(stream(first(), next()), { signal: controller.signal })),
+      caughtFailure(() =>
+        connection.client.trainStep(stream(first(), next()), { signal: controller.signal }),
+      ),
     );
     await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(await failureOf(train(first(), next()))).toMatchObject({
+    expect(await caughtFailure(() => train(first(), next()))).toMatchObject({
       code: 'RESOURCE_EXHAUSTED',
       message: '4 of at most 4 training transactions are in progress',
       retryAfterMs: 2000,
@@ -673,7 +332,7 @@ describe('policyService trainStep', () => {
 
 describe('startPolicy', () => {
   it('closes the engine once the last call has ended', async () => {
-    const other = await startPolicy(config, engine, texts, createLogger({ name: 'policy', level: 'silent' }));
+    const other = await start();
     await other.shutdown(100);
     expect(script.closed).toBe(true);
   });
@@ -682,11 +341,11 @@ describe('startPolicy', () => {
 describe('policyService checkpoints', () => {
   it('saves, restores, lists and exports by name', async () => {
     expect((await connection.client.saveCheckpoint({ name: 'a' })).checkpoint).toEqual({
-      ...info,
+      ...scriptedCheckpoint,
       name: 'a',
     });
     expect((await connection.client.restoreCheckpoint({ name: 'initial' })).checkpoint?.name).toBe('initial');
-    expect((await connection.client.listCheckpoints({})).checkpoints).toEqual([info]);
+    expect((await connection.client.listCheckpoints({})).checkpoints).toEqual([scriptedCheckpoint]);
     expect(await connection.client.exportCheckpoint({ name: 'a' })).toEqual({
       path: '/exports/a',
       version: 5,
@@ -695,10 +354,14 @@ describe('policyService checkpoints', () => {
 
   it('refuses names that are none', async () => {
     for (const name of ['', '../a', 'initial']) {
-      expect((await violationsOf(connection.client.saveCheckpoint({ name })))[0]).toMatch(/^name: /);
-      expect((await violationsOf(connection.client.exportCheckpoint({ name })))[0]).toMatch(/^name: /);
+      expect((await caughtViolations(() => connection.client.saveCheckpoint({ name })))[0]).toMatch(
+        /^name: /,
+      );
+      expect((await caughtViolations(() => connection.client.exportCheckpoint({ name })))[0]).toMatch(
+        /^name: /,
+      );
     }
-    expect((await violationsOf(connection.client.restoreCheckpoint({ name: 'a/b' })))[0]).toMatch(
+    expect((await caughtViolations(() => connection.client.restoreCheckpoint({ name: 'a/b' })))[0]).toMatch(
       /^name: "a\/b"/,
     );
   });
@@ -718,14 +381,16 @@ describe('policyService checkpoints', () => {
       tensor: 't',
       problem: 'expected shape',
     });
-    expect(await failureOf(connection.client.restoreCheckpoint({ name: 'a' }))).toMatchObject(failure);
-    expect(await failureOf(connection.client.saveCheckpoint({ name: 'a' }))).toMatchObject(failure);
+    expect(await caughtFailure(() => connection.client.restoreCheckpoint({ name: 'a' }))).toMatchObject(
+      failure,
+    );
+    expect(await caughtFailure(() => connection.client.saveCheckpoint({ name: 'a' }))).toMatchObject(failure);
   });
 
   it('has no adapters to export and no weights to stream', async () => {
     const peft = connection.client.exportCheckpoint({ name: 'a', layout: proto.ExportLayout.PEFT });
-    expect(await failureOf(peft)).toMatchObject({ code: 'UNIMPLEMENTED', reason: 'PEFT_EXPORT' });
+    expect(await caughtFailure(() => peft)).toMatchObject({ code: 'UNIMPLEMENTED', reason: 'PEFT_EXPORT' });
     const pull = collect(connection.client.pullWeights({}));
-    expect(await failureOf(pull)).toMatchObject({ code: 'UNIMPLEMENTED', reason: 'PULL_WEIGHTS' });
+    expect(await caughtFailure(() => pull)).toMatchObject({ code: 'UNIMPLEMENTED', reason: 'PULL_WEIGHTS' });
   });
 });

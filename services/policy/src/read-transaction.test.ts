@@ -1,0 +1,113 @@
+import { describe, expect, it } from '@jest/globals';
+import * as proto from '@backsight/contract/policy';
+import { caughtViolations } from './caught-failure.js';
+import { readTransaction } from './read-transaction.js';
+import { scriptedCard } from './scripted-engine.js';
+
+const objective = {
+  distillation: { weight: 1, alpha: 0.5, support: { kind: proto.SupportKind.TOP_K_TAIL, k: 20 } },
+};
+const plan = {
+  expectedVersion: 5,
+  objective,
+  teacher: { kind: proto.TeacherKind.EMA, rate: 0.05 },
+  optimizer: { learningRate: 1e-3 },
+  runId: 'run',
+  step: 3,
+};
+const example = { studentPromptIds: [1, 3], teacherPromptIds: [1, 4, 3], completionIds: [9, 2] };
+const first = (change: object = {}) => ({
+  payload: { $case: 'plan' as const, value: { ...plan, ...change } },
+});
+const next = (change: object = {}) => ({
+  payload: { $case: 'example' as const, value: { ...example, ...change } },
+});
+
+async function* stream(messages: readonly object[]): AsyncGenerator<proto.TrainStepRequest> {
+  for (const message of messages) yield await Promise.resolve(proto.TrainStepRequest.fromPartial(message));
+}
+const read = (...messages: object[]) => readTransaction(stream(messages), scriptedCard, 20);
+
+describe('readTransaction', () => {
+  it('reads the plan and the examples, with weight 1 where none is set', async () => {
+    const change = { advantage: -1, distillationWeight: 0.5, completionLogprobs: [-1, -2], rolloutId: 'r' };
+    const transaction = await read(first({ miniBatches: 2 }), next(), next(change));
+    const weights = { distillationWeight: 1, policyGradientWeight: 1, likelihoodWeight: 1 };
+    const plain = { ...example, ...weights, completionLogprobs: [], advantage: 0, rolloutId: '' };
+    expect(transaction).toMatchObject({
+      runId: 'run',
+      step: 3,
+      plan: { expectedVersion: 5, miniBatches: 2 },
+    });
+    expect(transaction.examples).toEqual([plain, { ...plain, ...change }]);
+  });
+
+  it('reads no further once there are sixteen violations', async () => {
+    let sent = 0;
+    async function* endless(): AsyncGenerator<proto.TrainStepRequest> {
+      yield proto.TrainStepRequest.fromPartial(first());
+      for (; ; sent++)
+        yield await Promise.resolve(proto.TrainStepRequest.fromPartial(next({ completionIds: [100] })));
+    }
+    expect(await caughtViolations(() => readTransaction(endless(), scriptedCard, 1000))).toHaveLength(16);
+    expect(sent).toBe(15);
+  });
+
+  it('names the example and the field, with both lengths of what does not fit', async () => {
+    const long = Array<number>(15).fill(1);
+    const examples = [
+      next(),
+      next({ studentPromptIds: [], completionIds: [] }),
+      next({ teacherPromptIds: long, completionLogprobs: [-1] }),
+      next({
+        completionIds: [5, 100],
+        completionLogprobs: [0.5, -1],
+        advantage: Infinity,
+        likelihoodWeight: -1,
+      }),
+    ];
+    expect(await caughtViolations(() => read(first(), ...examples))).toEqual([
+      'examples[1].student_prompt_ids: must hold at least one token id, is empty',
+      'examples[1].completion_ids: must hold at least one token id, is empty',
+      'examples[2].teacher_prompt_ids: a prompt of 15 and a completion of 2 tokens make 17; the context window holds 16',
+      'examples[2].completion_logprobs: must be one per completion token, are 1 for 2 tokens',
+      'examples[3].completion_ids: id 100 at position 1 is not in [0, 100)',
+      'examples[3].completion_logprobs: must be at most 0 and finite, is 0.5 at position 0',
+      'examples[3].advantage: must be a number that is finite, is Infinity',
+      'examples[3].likelihood_weight: must be a number at least 0, is -1',
+    ]);
+  });
+
+  it.each<[object, string]>([
+    [{ policyGradient: { weight: 1, clipLow: 0.2, clipHigh: 0.2 } }, 'objective.policy_gradient'],
+    [
+      { distillation: { ...objective.distillation, importanceCap: 2 } },
+      'objective.distillation.importance_cap',
+    ],
+    [{ ...objective, rolloutImportanceCap: 2 }, 'objective.rollout_importance_cap'],
+  ])('asks for logprobs where %j reads them', async (change, why) => {
+    expect(await caughtViolations(() => read(first({ objective: change }), next()))).toEqual([
+      `examples[0].completion_logprobs: must be one per completion token, are 0 for 2 tokens; plan.${why} needs them`,
+    ]);
+  });
+
+  it.each<[string, object[], string]>([
+    ['an empty stream', [], 'plan: must be sent, the stream was empty'],
+    ['an example before the plan', [next(), first()], 'plan: must be the first message'],
+    ['a second plan', [first(), next(), first()], 'plan: must be the first message alone, is message 3 too'],
+    ['an empty message', [first(), {}], 'payload: must be set, is not in message 2'],
+    ['no example', [first()], 'plan.mini_batches: must be at most the number of examples 0, is 1'],
+    [
+      'more steps than examples',
+      [first({ miniBatches: 3 }), next(), next()],
+      'plan.mini_batches: must be at most the number of examples 2, is 3',
+    ],
+    [
+      'too many examples',
+      [first(), ...Array.from({ length: 21 }, () => next())],
+      'examples: must be at most 20, are more',
+    ],
+  ])('refuses %s', async (_, messages, violation) => {
+    expect(await caughtViolations(() => read(...messages))).toEqual([violation]);
+  });
+});
