@@ -16,10 +16,11 @@ export function readActions(requests: AsyncIterable<PlayRequest>): Actions {
   let last: Action | undefined;
 
   const payload = async (expected: string): Promise<NonNullable<PlayRequest['payload']>> => {
-    const { done, value } = await stream.next();
-    if (done === true) throw new ServerError(Status.CANCELLED, `the caller left before it sent ${expected}`);
-    if (value.payload === undefined) throw outOfTurn('payload', `is empty; send ${expected}`);
-    return value.payload;
+    const step = await stream.next();
+    if (step.done === true)
+      throw new ServerError(Status.CANCELLED, `the caller left before it sent ${expected}`);
+    if (step.value.payload === undefined) throw outOfTurn('payload', `is empty; send ${expected}`);
+    return step.value.payload;
   };
 
   return {

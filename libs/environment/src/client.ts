@@ -44,16 +44,17 @@ export function openEpisode(
   return {
     async next(action) {
       if (action !== undefined) requests.push({ payload: { $case: 'action', value: action } });
-      const { done, value } = await responses.next();
-      if (done === true)
+      const step = await responses.next();
+      if (step.done === true)
         throw new Error(`the environment ended the episode of "${taskId}" without an outcome`);
-      switch (value.payload?.$case) {
+      const { payload } = step.value;
+      switch (payload?.$case) {
         case 'observation':
-          return { done: false, value: value.payload.value };
+          return { done: false, value: payload.value };
         case 'outcome':
           requests.end();
           await responses.next(); // the status behind the outcome, so that the call ends as OK
-          return { done: true, value: value.payload.value };
+          return { done: true, value: payload.value };
         case undefined:
           throw new Error(`the environment sent an empty message in the episode of "${taskId}"`);
       }

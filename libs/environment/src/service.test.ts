@@ -5,10 +5,11 @@ import {
   EnvironmentServiceDefinition,
   type PlayRequest,
 } from '@backsight/contract/environment';
-import { connect, createLogger, type Failure, readFailure, serve, service } from '@backsight/rpc';
+import { connect, createLogger, type Failure, isAbort, readFailure, serve, service } from '@backsight/rpc';
 import {
   type Environment,
   environmentService,
+  type Episode,
   FeedbackKind,
   FeedbackVisibility,
   openEpisode,
@@ -41,9 +42,10 @@ function guessing(overrides: Partial<Environment> = {}): Environment & { open: n
     },
     ...overrides,
   };
-  async function* episode(secret: number): ReturnType<NonNullable<Environment['play']>> & object {
+  async function* episode(secret: number): Episode {
     world.open += 1;
     try {
+      await delay(1);
       let content = 'Guess.';
       for (let turn = 0; turn < 3; turn++) {
         const { text } = yield { messages: [{ role: 'user', content }] };
@@ -65,9 +67,14 @@ async function serving(environment: Environment): Promise<EnvironmentServiceClie
     logger,
     services: [service(EnvironmentServiceDefinition, environmentService(environment, { logger }))],
   });
-  const { client, close } = connect(EnvironmentServiceDefinition, server.address, { retry: false });
-  closers.push(() => server.shutdown(200), close);
-  return client;
+  const connection = connect(EnvironmentServiceDefinition, server.address, { retry: false });
+  closers.push(
+    () => server.shutdown(200),
+    () => {
+      connection.close();
+    },
+  );
+  return connection.client;
 }
 
 const failureOf = (call: Promise<unknown>): Promise<Failure | undefined> =>
@@ -204,6 +211,7 @@ describe('environmentService', () => {
     const world = guessing();
     const client = await serving(world);
     const requests = async function* () {
+      await delay(1);
       yield { payload: { $case: 'open' as const, value: { taskId: 'guess-0', seed: 1 } } };
     };
     const drain = async () => {
@@ -214,13 +222,13 @@ describe('environmentService', () => {
   });
 
   it('aborts the signal of an episode that is judging when the caller cancels', async () => {
-    let stopped = '';
+    let stopped = false;
     const slow = guessing({
       maxTurns: 1,
       play: (_taskId, { signal }) =>
         singleTurn({ messages: [{ role: 'user', content: 'Go.' }] }, async () => {
-          await delay(20_000, undefined, { signal }).catch((error: Error) => {
-            stopped = error.name;
+          await delay(20_000, undefined, { signal }).catch((error: unknown) => {
+            stopped = isAbort(error);
             throw error;
           });
           return { reward: 1 };
@@ -234,7 +242,7 @@ describe('environmentService', () => {
     await delay(50);
     cancel.abort();
     expect(await judging).toMatchObject({ code: 'CANCELLED' });
-    await until(() => stopped === 'AbortError');
+    await until(() => stopped);
   });
 
   it('answers DEADLINE_EXCEEDED and frees the world when the deadline of the call passes', async () => {

@@ -4,6 +4,7 @@ import { type CallContext, ServerError, type ServerMiddleware, Status } from 'ni
 import type { Logger } from './logger.js';
 import type { CallMetrics } from './metrics.js';
 import type { CallIdentity } from './service.js';
+import { isAbort } from './thrown.js';
 
 /** The metadata key of a request id, both ways. */
 export const requestIdKey = 'x-request-id';
@@ -40,5 +41,5 @@ function requestIdOf(context: CallContext): string {
 
 function codeName(error: unknown): string {
   if (error instanceof ServerError) return Status[error.code];
-  return error instanceof Error && error.name === 'AbortError' ? 'CANCELLED' : 'UNKNOWN';
+  return isAbort(error) ? 'CANCELLED' : 'UNKNOWN';
 }

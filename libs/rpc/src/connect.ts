@@ -3,7 +3,7 @@ import { type Channel, type Client, createChannel, createClientFactory } from 'n
 import type { TsProtoServiceDefinition } from 'nice-grpc';
 import { errorDetailsClientMiddleware } from 'nice-grpc-error-details';
 import { parseAddress } from './address.js';
-import { deadlineMiddleware, type DeadlineOptions } from './deadline.js';
+import { callLifetime, type DeadlineOptions } from './call-lifetime.js';
 import { messageLimits } from './message-limits.js';
 import { retryMiddleware, type RetryOptions, type RetryPolicy } from './retry.js';
 
@@ -27,7 +27,7 @@ export interface Connection<Definition extends TsProtoServiceDefinition> {
   readonly address: string;
   readonly client: Client<Definition, RoomCallOptions>;
   /** Ends the calls in flight and frees the sockets. */
-  close(): void;
+  readonly close: () => void;
 }
 
 /** Connects to the service of that definition at `host:port`. */
@@ -37,14 +37,16 @@ export function connect<Definition extends TsProtoServiceDefinition>(
   options: ConnectOptions = {},
 ): Connection<Definition> {
   const channel = openChannel(address, options.maxMessageBytes);
+  const closing = new AbortController();
   // The last one attached meets a call first: the deadline spans the retries, which read the details of a failure.
   const client = createClientFactory()
     .use(errorDetailsClientMiddleware)
     .use(retryMiddleware(options.retry ?? {}))
     .use(
-      deadlineMiddleware({
+      callLifetime({
         unaryMs: options.deadlineMs ?? 60_000,
         streamMs: options.streamDeadlineMs ?? 3_600_000,
+        closing: closing.signal,
       }),
     )
     .create(definition, channel);
@@ -52,6 +54,7 @@ export function connect<Definition extends TsProtoServiceDefinition>(
     address,
     client,
     close: () => {
+      closing.abort();
       channel.close();
     },
   };

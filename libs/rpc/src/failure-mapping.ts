@@ -3,6 +3,7 @@ import { ClientError, ServerError, type ServerMiddleware, Status } from 'nice-gr
 import { RequestInfo, RichServerError } from 'nice-grpc-error-details';
 import { internal } from './failures.js';
 import type { CallIdentity } from './service.js';
+import { isAbort } from './thrown.js';
 
 /** Codes of a call to another room that are as true of this room's caller. */
 const passedOn: readonly Status[] = [Status.UNAVAILABLE, Status.RESOURCE_EXHAUSTED, Status.DEADLINE_EXCEEDED];
@@ -28,8 +29,4 @@ export function failureMapping(room: string): ServerMiddleware<object, CallIdent
 function withRequestId(error: ServerError, requestId: string): RichServerError {
   const details = error instanceof RichServerError ? error.extra : [];
   return new RichServerError(error.code, error.details, [...details, RequestInfo.fromPartial({ requestId })]);
-}
-
-function isAbort(error: unknown): boolean {
-  return error instanceof Error && error.name === 'AbortError';
 }

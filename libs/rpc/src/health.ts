@@ -17,10 +17,8 @@ export function createHealth(services: readonly string[]): Health {
   const state = HealthState();
   const ended = new AbortController();
   const endable: ServerMiddleware = async function* endOnDrain(call, context) {
-    return yield* call.next(call.request, {
-      ...context,
-      signal: AbortSignal.any([context.signal, ended.signal]),
-    });
+    const signal = call.responseStream ? AbortSignal.any([context.signal, ended.signal]) : context.signal;
+    return yield* call.next(call.request, { ...context, signal });
   };
   for (const name of services) state.setStatus('healthy', name);
   return {

@@ -24,4 +24,5 @@ export { serve, type RunningServer, type ServeOptions } from './serve.js';
 export { service, type CallIdentity, type RoomCallContext, type ServedService } from './service.js';
 export * as setting from './settings.js';
 export { readSettings, roomSettings, SettingsError, type SettingValues } from './settings.js';
+export { isAbort } from './thrown.js';
 export { waitUntilServing, type WaitOptions } from './wait-until-serving.js';

@@ -1,8 +1,9 @@
 /** Says in one sentence why an address could not be listened on. */
+import { messageOf } from './thrown.js';
 
 /** An error for people, with the original as its cause. */
 export function listenProblem(address: string, cause: unknown): Error {
-  return new Error(sentence(address, cause instanceof Error ? cause.message : String(cause)), { cause });
+  return new Error(sentence(address, messageOf(cause)), { cause });
 }
 
 function sentence(address: string, problem: string): string {

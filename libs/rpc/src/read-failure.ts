@@ -2,6 +2,7 @@
 import { ClientError, ServerError, Status } from 'nice-grpc';
 import { type ErrorDetails, RichClientError, RichServerError } from 'nice-grpc-error-details';
 import { type Failure, type FailureCode, failureCodes } from './failure.js';
+import { isAbort, messageOf } from './thrown.js';
 
 /**
  * The failure behind an error, or undefined when the error is no failure of a call (a bug of the caller itself).
@@ -18,7 +19,7 @@ export function readFailure(error: unknown): Failure | undefined {
       ...detailsOf(error),
     };
   }
-  if (error instanceof Error && error.name === 'AbortError') {
+  if (isAbort(error)) {
     return { code: 'CANCELLED', message: 'the caller cancelled the call' };
   }
   return undefined;
@@ -52,7 +53,7 @@ export function describeFailure(failure: Failure): string {
 export function describeError(error: unknown): string {
   const failure = readFailure(error);
   if (failure !== undefined) return describeFailure(failure);
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }
 
 function codeOf(status: Status): FailureCode {
@@ -80,7 +81,7 @@ function readDetail(detail: ErrorDetails): Partial<Failure> {
     case 'google.rpc.RetryInfo':
       return detail.retryDelay === undefined
         ? {}
-        : { retryAfterMs: Number(detail.retryDelay.seconds) * 1000 + detail.retryDelay.nanos / 1e6 };
+        : { retryAfterMs: detail.retryDelay.seconds * 1000 + detail.retryDelay.nanos / 1e6 };
     case 'google.rpc.RequestInfo':
       return { requestId: detail.requestId };
     default:
