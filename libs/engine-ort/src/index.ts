@@ -1,1 +1,4 @@
+/** An Engine over onnxruntime-node. */
+export type { EngineLogger, OrtEngineOptions } from './engine-options.js';
+export { loadOrtEngine } from './load-engine.js';
 export { evaluateObjective, type ObjectiveEvaluation } from './objective/evaluate.js';

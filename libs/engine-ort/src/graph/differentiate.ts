@@ -13,7 +13,8 @@ export interface Seed {
 /**
  * Adds to the graph the gradients of the seeds' scalar with respect to `targets` (reverse mode), in the targets' order.
  *
- * Only nodes between the targets and the seeds are differentiated; an operator there without a derivative is an error.
+ * Targets are independent variables: no gradient goes through one into another. Only nodes between the targets and the
+ * seeds are differentiated; an operator there without a derivative is an error.
  */
 export function differentiate(
   graph: Graph,
@@ -21,7 +22,8 @@ export function differentiate(
   targets: readonly Value[],
 ): readonly Value[] {
   const nodes = [...graph.nodes];
-  const influenced = downstream(nodes, targets);
+  const leaves = new Set(targets);
+  const influenced = downstream(nodes, leaves);
   const gradients = new Map<Value, [Value, ...Value[]]>();
   const contribute = (value: Value, gradient: Value) => {
     if (!sameShape(value.shape, gradient.shape))
@@ -39,11 +41,13 @@ export function differentiate(
   for (const { value, gradient } of seeds) contribute(value, gradient);
   for (const node of nodes.reverse()) {
     if (!node.inputs.some((input) => input !== undefined && influenced.has(input))) continue;
-    if (!node.outputs.some((output) => output !== undefined && gradients.has(output))) continue;
+    if (!node.outputs.some((output) => output && gradients.has(output) && !leaves.has(output))) continue;
     const { derivative } = node;
     if (derivative === undefined) throw new Error(`${node.op} has no derivative (node ${node.name}).`);
     graph.scope(gradientScope(node), () => {
-      const outputs = node.outputs.map((output) => (output === undefined ? undefined : collect(output)));
+      const outputs = node.outputs.map((output) =>
+        output === undefined || leaves.has(output) ? undefined : collect(output),
+      );
       const inputs = derivative({
         gradient: (index) => outputs[index],
         needs: (index) => isIn(influenced, node.inputs[index]),
@@ -63,9 +67,9 @@ export function differentiate(
   });
 }
 
-/** The targets and every value computed from them. */
-function downstream(nodes: readonly Node[], targets: readonly Value[]): ReadonlySet<Value> {
-  const reached = new Set(targets);
+/** The leaves and every value computed from them. */
+function downstream(nodes: readonly Node[], leaves: ReadonlySet<Value>): ReadonlySet<Value> {
+  const reached = new Set(leaves);
   for (const node of nodes)
     if (node.inputs.some((input) => isIn(reached, input)))
       for (const output of node.outputs) if (output !== undefined) reached.add(output);

@@ -61,7 +61,7 @@ export function addObjective(graph: Graph, objective: ObjectiveStructure, inputs
   const column = (name: string) => graph.input(name, 'float32', ['N', 1]);
   const sampledIds = graph.input(tokenInputs.sampledIds, 'int64', ['N', 1]);
   const { distillation, policyGradient, likelihood, temperature } = objective;
-  const student = studentOf(graph, inputs.studentLogits, sampledIds, temperature);
+  const student = studentOf(graph, scale(graph, inputs.studentLogits, 1 / temperature), sampledIds);
   graph.output(tokenOutputs.logprobs, student.sampledLogprobs);
   graph.output(tokenOutputs.entropies, entropies(graph, student));
 

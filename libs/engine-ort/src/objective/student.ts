@@ -2,7 +2,7 @@ import type { Graph } from '../graph/graph.js';
 import { gatherElements, replaceElements } from '../graph/ops/elements.js';
 import { exp, negate } from '../graph/ops/elementwise.js';
 import { logSoftmax } from '../graph/ops/log-softmax.js';
-import { multiply, scale } from '../graph/ops/multiply.js';
+import { multiply } from '../graph/ops/multiply.js';
 import { reduceSum } from '../graph/ops/reduce-sum.js';
 import { subtract } from '../graph/ops/subtract.js';
 import type { Value } from '../graph/value.js';
@@ -21,9 +21,8 @@ export interface Student {
   readonly sampledLogprobs: Value;
 }
 
-/** The distributions softmax(logits / temperature). Shapes [N, V], [N, 1]. */
-export function studentOf(graph: Graph, logits: Value, sampledIds: Value, temperature: number): Student {
-  const scaledLogits = scale(graph, logits, 1 / temperature);
+/** The distributions softmax(scaledLogits). Shapes [N, V], [N, 1]. */
+export function studentOf(graph: Graph, scaledLogits: Value, sampledIds: Value): Student {
   const logprobs = logSoftmax(graph, scaledLogits);
   return {
     scaledLogits,

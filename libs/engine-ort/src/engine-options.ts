@@ -1,0 +1,21 @@
+/** What an embedded engine is started with. */
+export interface OrtEngineOptions {
+  /** Hugging Face folder of the model: config.json, model.safetensors, tokenizer.json. */
+  readonly modelFolder: string;
+  /** Where checkpoints and exports are written; made when it is needed. */
+  readonly checkpointFolder: string;
+  /** Threads that one operator uses, at least 1. */
+  readonly threads: number;
+  /** Completions sampled side by side, at least 1. */
+  readonly generationSlots: number;
+  /** Padded tokens in one forward and backward pass, at least 1; a longer sequence goes alone. */
+  readonly microBatchTokens: number;
+  /** Where the engine says what it does; absent: nowhere. */
+  readonly logger?: EngineLogger;
+}
+
+/** The part of a logger that the engine uses; pino's has it. */
+export interface EngineLogger {
+  info(fields: Readonly<Record<string, unknown>>, message: string): void;
+  warn(fields: Readonly<Record<string, unknown>>, message: string): void;
+}

@@ -1,0 +1,59 @@
+import type { LlamaConfig } from '@backsight/engine';
+import { cacheNames } from '../llama/decoding-graph.js';
+import { floatTensor, type Feeds } from '../session.js';
+
+/**
+ * Keys and values of sequences side by side, one row each, in memory that decoding reads and extends in place.
+ *
+ * Per layer one array for keys and one for values. Shape [rows, KV, capacity, d]; what lies beyond a sequence's length is stale.
+ */
+export class KeyValueCache {
+  private readonly arrays: readonly Float32Array[];
+  private readonly headSize: number;
+
+  constructor(
+    private readonly config: LlamaConfig,
+    readonly rows: number,
+    /** Tokens that a row can hold. */
+    readonly capacity: number,
+  ) {
+    this.headSize = capacity * config.headDim;
+    const size = rows * config.keyValueHeads * this.headSize;
+    this.arrays = Array.from({ length: 2 * config.layers }, () => new Float32Array(size));
+  }
+
+  /** Past and present of the first `rows` rows, over one memory: what a run is fed and what it writes into. */
+  feeds(rows: number): { readonly past: Feeds; readonly present: Feeds } {
+    const shape = [rows, this.config.keyValueHeads, this.capacity, this.config.headDim];
+    const size = rows * this.config.keyValueHeads * this.headSize;
+    const past: Record<string, Feeds[string]> = {};
+    const present: Record<string, Feeds[string]> = {};
+    for (let layer = 0; layer < this.config.layers; layer++) {
+      const names = cacheNames(layer);
+      const keys = floatTensor(this.array(2 * layer).subarray(0, size), shape);
+      const values = floatTensor(this.array(2 * layer + 1).subarray(0, size), shape);
+      past[names.pastKeys] = present[names.keys] = keys;
+      past[names.pastValues] = present[names.values] = values;
+    }
+    return { past, present };
+  }
+
+  /** Copies the first `length` tokens of a row of another cache of the same model, or of this one. */
+  copyRow(source: KeyValueCache, from: number, to: number, length: number): void {
+    const heads = this.config.keyValueHeads;
+    const size = length * this.config.headDim;
+    this.arrays.forEach((target, i) => {
+      const origin = source.array(i);
+      for (let head = 0; head < heads; head++) {
+        const begin = (from * heads + head) * source.headSize;
+        target.set(origin.subarray(begin, begin + size), (to * heads + head) * this.headSize);
+      }
+    });
+  }
+
+  private array(index: number): Float32Array {
+    const array = this.arrays[index];
+    if (array === undefined) throw new RangeError(`The cache has no array ${index}.`);
+    return array;
+  }
+}

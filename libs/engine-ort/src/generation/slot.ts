@@ -1,0 +1,46 @@
+import type { SampledCompletion } from '@backsight/engine';
+import { uniformOf, type Sample } from './request.js';
+
+/** A completion in the making. */
+export class Slot {
+  readonly tokenIds: number[] = [];
+  private readonly logprobs: number[] = [];
+  private finishReason: SampledCompletion['finishReason'] | undefined;
+
+  constructor(
+    readonly sample: Sample,
+    private readonly contextWindow: number,
+  ) {}
+
+  /** Draws the next token from its logits, shape [V]. */
+  draw(logits: Float32Array): void {
+    const { request, promptIds } = this.sample;
+    const { tokenId, logprob } = request.sampler(logits, uniformOf(this.sample, this.tokenIds.length));
+    this.tokenIds.push(tokenId);
+    this.logprobs.push(logprob);
+    const length = this.tokenIds.length;
+    if (request.stopIds.has(tokenId)) this.finishReason = 'stop';
+    else if (length >= request.maxTokens || promptIds.length + length >= this.contextWindow)
+      this.finishReason = 'length';
+  }
+
+  /** The completion, once it has ended. */
+  completion(policyVersion: number): SampledCompletion | undefined {
+    if (this.finishReason === undefined) return undefined;
+    const { promptIndex, sampleIndex } = this.sample;
+    const { tokenIds, logprobs, finishReason } = this;
+    return { promptIndex, sampleIndex, tokenIds, logprobs, finishReason, policyVersion };
+  }
+
+  /** The token to read next. */
+  get lastToken(): number {
+    const last = this.tokenIds.at(-1);
+    if (last === undefined) throw new Error('Nothing has been drawn yet.');
+    return last;
+  }
+
+  /** Tokens whose keys and values are cached: all but the last drawn. */
+  get cachedLength(): number {
+    return this.sample.promptIds.length + this.tokenIds.length - 1;
+  }
+}

@@ -1,0 +1,102 @@
+import type { LlamaConfig } from '@backsight/engine';
+import type { CompletionScore } from '@backsight/engine';
+import { floatTensor, idTensor, type Feeds } from '../session.js';
+import { outputParameter, parameterFeeds } from './parameters.js';
+import { Programs } from './programs.js';
+import { rotaryFeeds } from './rotary-tables.js';
+import { scoring } from './scoring-graph.js';
+import { packSequences, type Sequence } from './sequences.js';
+
+/** A Llama without weights of its own: runs any weight set of its shape. */
+export class Model {
+  readonly programs: Programs;
+  private readonly tables: Feeds;
+  private readonly feedsByWeights = new WeakMap<Float32Array, Feeds>();
+
+  constructor(
+    readonly config: LlamaConfig,
+    /** Padded tokens in one run. */
+    readonly microBatchTokens: number,
+    threads: number,
+  ) {
+    this.programs = new Programs(config, threads);
+    this.tables = rotaryFeeds(config);
+  }
+
+  /** What every graph of the model reads of a weight set, over its memory. */
+  feeds(weights: Float32Array): Feeds {
+    const known = this.feedsByWeights.get(weights);
+    if (known !== undefined) return known;
+    const feeds = { ...parameterFeeds(this.config, weights), ...this.tables };
+    this.feedsByWeights.set(weights, feeds);
+    return feeds;
+  }
+
+  /** The output projection of a weight set, under another name. */
+  outputFeed(name: string, weights: Float32Array): Feeds {
+    const tensor = this.feeds(weights)[outputParameter(this.config)];
+    if (tensor === undefined) throw new Error('There is no output projection.');
+    return { [name]: tensor };
+  }
+
+  /** The final hidden states that predict each completion token, per sequence. Shape [T, D] each. */
+  async hiddenStates(
+    weights: Float32Array,
+    sequences: readonly Sequence[],
+    signal: AbortSignal,
+  ): Promise<readonly Float32Array[]> {
+    const session = await this.programs.hidden();
+    const width = this.config.hiddenSize;
+    const states = sequences.map(({ completionIds }) => new Float32Array(completionIds.length * width));
+    for (const batch of packSequences(sequences, this.microBatchTokens)) {
+      signal.throwIfAborted();
+      const hidden = (await session.run({ ...this.feeds(weights), ...batch.feeds })).floats('hidden');
+      batch.items.forEach((item, i) => {
+        const state = states[item];
+        const first = (batch.offsets[i] ?? 0) * width;
+        state?.set(hidden.subarray(first, first + state.length));
+      });
+    }
+    return states;
+  }
+
+  /** Scores completions under a weight set, in their order. */
+  async score(
+    weights: Float32Array,
+    sequences: readonly Sequence[],
+    settings: { readonly temperature: number; readonly topK: number },
+    signal: AbortSignal,
+  ): Promise<readonly CompletionScore[]> {
+    const { temperature, topK } = settings;
+    const session = await this.programs.scoring(topK > 0);
+    const scores = new Map<number, CompletionScore>();
+    for (const batch of packSequences(sequences, this.microBatchTokens)) {
+      signal.throwIfAborted();
+      const outputs = await session.run({
+        ...this.feeds(weights),
+        ...batch.feeds,
+        [scoring.scoredIds]: idTensor(batch.completionIds, [batch.completionIds.length, 1]),
+        [scoring.inverseTemperature]: floatTensor(Float32Array.of(1 / temperature), []),
+        ...(topK > 0 && { [scoring.topCount]: idTensor([topK], [1]) }),
+      });
+      const [logprobs, entropies] = [outputs.floats(scoring.logprobs), outputs.floats(scoring.entropies)];
+      const topIds = topK > 0 ? outputs.integers(scoring.topIds) : new BigInt64Array();
+      const topLogprobs = topK > 0 ? outputs.floats(scoring.topLogprobs) : new Float32Array();
+      batch.items.forEach((item, i) => {
+        const first = batch.offsets[i] ?? 0;
+        const end = batch.offsets[i + 1] ?? batch.completionIds.length;
+        scores.set(item, {
+          logprobs: [...logprobs.subarray(first, end)],
+          entropies: [...entropies.subarray(first, end)],
+          topIds: Array.from(topIds.subarray(first * topK, end * topK), Number),
+          topLogprobs: [...topLogprobs.subarray(first * topK, end * topK)],
+        });
+      });
+    }
+    return sequences.map((_, item) => {
+      const score = scores.get(item);
+      if (score === undefined) throw new Error(`Sequence ${item} was not scored.`);
+      return score;
+    });
+  }
+}

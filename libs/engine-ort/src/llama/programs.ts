@@ -1,0 +1,59 @@
+import type { LlamaConfig } from '@backsight/engine';
+import type { Graph } from '../graph/graph.js';
+import { Session } from '../session.js';
+import { decodingGraph } from './decoding-graph.js';
+import { hiddenGraph, scoringGraph } from './scoring-graph.js';
+import { trainingGraph, type TrainingGraphOptions } from './training-graph.js';
+
+/** The sessions of one model, each loaded when it is first needed and kept until `release`. */
+export class Programs {
+  private readonly sessions = new Map<string, Promise<Session>>();
+
+  constructor(
+    readonly config: LlamaConfig,
+    private readonly threads: number,
+  ) {}
+
+  hidden(): Promise<Session> {
+    return this.load('hidden', () => hiddenGraph(this.config));
+  }
+
+  scoring(withTop: boolean): Promise<Session> {
+    return this.load(`scoring ${withTop}`, () => scoringGraph(this.config, withTop));
+  }
+
+  decoding(): Promise<Session> {
+    return this.load('decoding', () => decodingGraph(this.config));
+  }
+
+  /** One session per objective; the least recently loaded one is given up beyond a few. */
+  async training(options: TrainingGraphOptions): Promise<Session> {
+    const key = `training ${JSON.stringify(options)}`;
+    const objectives = [...this.sessions.keys()].filter((other) => other.startsWith('training '));
+    const [oldest] = objectives;
+    if (!this.sessions.has(key) && oldest !== undefined && objectives.length >= keptObjectives)
+      await this.drop(oldest);
+    return this.load(key, () => trainingGraph(this.config, options));
+  }
+
+  /** Frees all sessions; none may be running. */
+  async release(): Promise<void> {
+    for (const key of [...this.sessions.keys()]) await this.drop(key);
+  }
+
+  private load(key: string, graph: () => Graph): Promise<Session> {
+    const known = this.sessions.get(key);
+    if (known !== undefined) return known;
+    const loading = Session.load(graph(), this.threads);
+    this.sessions.set(key, loading);
+    return loading;
+  }
+
+  private async drop(key: string): Promise<void> {
+    const session = this.sessions.get(key);
+    this.sessions.delete(key);
+    await (await session)?.release();
+  }
+}
+
+const keptObjectives = 4;

@@ -1,0 +1,87 @@
+import type { LlamaConfig } from '@backsight/engine';
+import { differentiate } from '../graph/differentiate.js';
+import { Graph } from '../graph/graph.js';
+import { add } from '../graph/ops/add.js';
+import { scale } from '../graph/ops/multiply.js';
+import type { Value } from '../graph/value.js';
+import { addObjective, type ObjectiveStructure } from '../objective/objective-graph.js';
+import { forward, project } from './forward.js';
+import { declareWeights, embeddingName, llamaParameters, outputParameter } from './parameters.js';
+
+/** What is fixed when a training graph is built. */
+export interface TrainingGraphOptions {
+  readonly objective: ObjectiveStructure;
+  /** Share of the live logits in a trust-region teacher's; absent: the teacher is one weight set. */
+  readonly trustRegionRate?: number;
+}
+
+/** Names of what the teacher hands to a training graph. Shapes [N, D] and [V, D]. */
+export const teacherInputs = {
+  hidden: 'teacher_hidden',
+  output: 'teacher_output',
+  liveHidden: 'live_hidden',
+  liveOutput: 'live_output',
+} as const;
+
+/** Name of the output with the gradient of one parameter, in the parameter's shape. */
+export function gradientOutput(parameter: string): string {
+  return `gradient of ${parameter}`;
+}
+
+/** Name of the output with the gradient of the embedding's rows, where the graph leaves adding them up to the host. Shape [B*T, D]. */
+export const embeddedGradient = 'gradient of embedded rows';
+
+/**
+ * Forward and backward in one graph: reads weights, sequences and per-token figures, writes per-token losses and the
+ * gradient of every parameter.
+ */
+export function trainingGraph(config: LlamaConfig, options: TrainingGraphOptions): Graph {
+  const graph = new Graph();
+  const weights = declareWeights(graph, config);
+  const { embedded, hidden } = forward(graph, config, weights);
+  const studentLogits = project(graph, hidden, weights.output);
+  const teacherLogits =
+    options.objective.distillation && teacherLogitsOf(graph, config, options.trustRegionRate);
+  const gradient = graph.scope('objective', () =>
+    addObjective(graph, options.objective, { studentLogits, ...(teacherLogits && { teacherLogits }) }),
+  );
+  const targets = new Map<string, Value>();
+  for (const { name } of llamaParameters(config)) {
+    const value = graph.inputs.find((input) => input.name === name);
+    if (value !== undefined && parameterHasGradient(config, name)) targets.set(gradientOutput(name), value);
+  }
+  if (!embeddingInGraph(config)) targets.set(embeddedGradient, embedded);
+  const gradients = differentiate(graph, [{ value: studentLogits, gradient }], [...targets.values()]);
+  [...targets.keys()].forEach((name, i) => {
+    const value = gradients[i];
+    if (value !== undefined) graph.output(name, value);
+  });
+  return graph;
+}
+
+/** Whether the graph itself adds up the embedding's gradient, which costs a one-hot matrix [B*T, V]. */
+export function embeddingInGraph(config: LlamaConfig): boolean {
+  return config.vocabularySize <= largestOneHot;
+}
+
+/** Whether the graph has a gradient output for the parameter: all have, but an untied embedding that is left to the host. */
+export function parameterHasGradient(config: LlamaConfig, parameter: string): boolean {
+  return parameter !== embeddingName || embeddingInGraph(config) || outputParameter(config) === embeddingName;
+}
+
+const largestOneHot = 4096;
+
+/** The teacher's logits from its final hidden states and its own output projection. Shape [N, V]. */
+function teacherLogitsOf(graph: Graph, config: LlamaConfig, trustRegionRate: number | undefined): Value {
+  const { hiddenSize, vocabularySize } = config;
+  const logits = (hidden: string, output: string) =>
+    project(
+      graph,
+      graph.input(hidden, 'float32', ['N', hiddenSize]),
+      graph.input(output, 'float32', [vocabularySize, hiddenSize]),
+    );
+  const own = logits(teacherInputs.hidden, teacherInputs.output);
+  if (trustRegionRate === undefined) return own;
+  const live = logits(teacherInputs.liveHidden, teacherInputs.liveOutput);
+  return add(graph, scale(graph, own, 1 - trustRegionRate), scale(graph, live, trustRegionRate));
+}

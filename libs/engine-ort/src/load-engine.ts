@@ -1,0 +1,41 @@
+import {
+  CheckpointStore,
+  EngineInputError,
+  loadModelFolder,
+  type Engine,
+  type FieldViolation,
+} from '@backsight/engine';
+import { numberProblems } from '@backsight/sdpo';
+import type { OrtEngineOptions } from './engine-options.js';
+import { OrtEngine } from './ort-engine.js';
+
+/**
+ * Loads a model folder into an engine over ONNX Runtime on the CPU.
+ *
+ * Throws `CheckpointError` for the folder and `EngineInputError` for an option out of range.
+ */
+export async function loadOrtEngine(options: OrtEngineOptions): Promise<Engine> {
+  const violations = optionViolations(options);
+  if (violations.length > 0) throw new EngineInputError(violations);
+  const begin = performance.now();
+  const loaded = await loadModelFolder(options.modelFolder);
+  const store = new CheckpointStore(options.checkpointFolder);
+  await store.sweep();
+  const engine = new OrtEngine(loaded, store, options);
+  options.logger?.info(
+    {
+      model: loaded.name,
+      parameters: engine.card.parameterCount,
+      threads: options.threads,
+      seconds: (performance.now() - begin) / 1000,
+    },
+    'model loaded',
+  );
+  return engine;
+}
+
+function optionViolations(options: OrtEngineOptions): readonly FieldViolation[] {
+  return (['threads', 'generationSlots', 'microBatchTokens'] as const)
+    .flatMap((field) => numberProblems(field, options[field], { atLeast: 1, whole: true }))
+    .map(({ field, problem }) => ({ field, description: problem }));
+}
