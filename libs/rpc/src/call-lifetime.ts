@@ -29,29 +29,38 @@ export function callLifetime({ unaryMs, streamMs, closing }: CallBounds): Client
     const { deadlineMs: asked, signal: caller, ...rest } = options;
     const deadlineMs = asked ?? (call.requestStream || call.responseStream ? streamMs : unaryMs);
     const expiry = new AbortController();
-    const ends = [closing, expiry.signal, ...(caller === undefined ? [] : [caller])];
-    const bounds = { ...rest, signal: AbortSignal.any(ends) };
-    if (deadlineMs > longestTimerMs) return yield* call.next(call.request, bounds);
-
-    const timer = setTimeout(() => {
-      expiry.abort();
-    }, deadlineMs);
+    const signal = AbortSignal.any([closing, expiry.signal, ...(caller === undefined ? [] : [caller])]);
+    const timer = deadlineMs > longestTimerMs ? undefined : setTimeout(expire, deadlineMs, expiry);
     const stopTimer = (): void => {
       clearTimeout(timer);
     };
-    // A stream that nobody reads stays suspended here, and its `finally` with it.
-    bounds.signal.addEventListener('abort', stopTimer, { once: true });
-    const metadata = Metadata(rest.metadata).set('grpc-timeout', grpcTimeout(deadlineMs));
+    // A stream that nobody reads stays suspended below, and its `finally` with it.
+    signal.addEventListener('abort', stopTimer, { once: true });
+    const metadata = Metadata(rest.metadata);
+    if (timer !== undefined) metadata.set('grpc-timeout', grpcTimeout(deadlineMs));
     try {
-      return yield* call.next(call.request, { ...bounds, metadata });
+      return yield* call.next(call.request, { ...rest, signal, metadata });
     } catch (error) {
-      if (!expiry.signal.aborted || closing.aborted || caller?.aborted === true) throw error;
+      if (caller?.aborted === true) throw abortError('the caller cancelled the call', caller.reason);
+      if (closing.aborted) throw abortError('the connection was closed', error);
+      if (!expiry.signal.aborted) throw error;
       const late = `${call.method.path.slice(1)} did not answer within ${deadlineMs} ms`;
       throw new ClientError(call.method.path, Status.DEADLINE_EXCEEDED, late);
     } finally {
       stopTimer();
     }
   };
+}
+
+function expire(expiry: AbortController): void {
+  expiry.abort();
+}
+
+/** Whatever reason the signal has, a cancelled call reads the same; the reason is its cause. */
+function abortError(message: string, cause: unknown): Error {
+  const error = new Error(message, { cause });
+  error.name = 'AbortError';
+  return error;
 }
 
 /** At most 8 digits and a unit (gRPC over HTTP/2, "Timeout"). */

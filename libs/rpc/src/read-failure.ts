@@ -20,7 +20,7 @@ export function readFailure(error: unknown): Failure | undefined {
     };
   }
   if (isAbort(error)) {
-    return { code: 'CANCELLED', message: 'the caller cancelled the call' };
+    return { code: 'CANCELLED', message: messageOf(error) };
   }
   return undefined;
 }

@@ -122,7 +122,7 @@ export function address(variable: string, fallback?: string): Setting<string> {
   };
 }
 
-/** Paths separated by colons, made absolute. */
+/** Paths separated by commas, made absolute. */
 export function paths(
   variable: string,
   about: string,
@@ -133,16 +133,22 @@ export function paths(
     expected: about,
     parse: (value) =>
       value
-        .split(':')
-        .filter((path) => path !== '')
-        .map((path) => resolve(path)),
-    ...optional(fallback),
+        .split(',')
+        .map((each) => each.trim())
+        .filter((each) => each !== '')
+        .map((each) => resolve(each)),
+    ...optional(fallback?.map((each) => resolve(each))),
   };
 }
 
 /** One path, made absolute. */
 export function path(variable: string, about: string, fallback?: string): Setting<string> {
-  return { variable, expected: about, parse: (value) => resolve(value), ...optional(fallback) };
+  return {
+    variable,
+    expected: about,
+    parse: (value) => resolve(value),
+    ...optional(fallback === undefined ? undefined : resolve(fallback)),
+  };
 }
 
 /** The same setting, undefined when its variable is unset. */
