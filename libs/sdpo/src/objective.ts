@@ -1,5 +1,7 @@
 /** The objective: which losses a training step minimises, and how token losses become one number. */
 
+import { numberProblems, type Problem, within } from './problem.js';
+
 /** A weighted sum of losses over the completion tokens of a mini-batch. A term that is left out costs nothing. */
 export interface Objective {
   readonly distillation?: Distillation;
@@ -48,3 +50,49 @@ export interface Likelihood {
 
 /** How token losses become one number. */
 export type Aggregation = 'token-mean' | 'sequence-mean-token-mean' | 'sequence-mean-token-sum';
+
+/** What is wrong with an objective; empty when nothing is. */
+export function objectiveProblems(objective: Objective): readonly Problem[] {
+  const { distillation, policyGradient, likelihood } = objective;
+  const terms = [distillation, policyGradient, likelihood].filter((term) => term !== undefined);
+  return [
+    ...(terms.some(({ weight }) => weight !== 0) ? [] : [nothingToMinimise]),
+    ...(distillation === undefined ? [] : within('distillation', distillationProblems(distillation))),
+    ...(policyGradient === undefined ? [] : within('policyGradient', policyGradientProblems(policyGradient))),
+    ...(likelihood === undefined ? [] : within('likelihood', weightProblems(likelihood.weight))),
+    ...numberProblems('rolloutImportanceCap', objective.rolloutImportanceCap, { above: 0 }),
+    ...numberProblems('temperature', objective.temperature, { above: 0 }),
+  ];
+}
+
+const nothingToMinimise: Problem = {
+  field: 'objective',
+  problem: 'must give distillation, policyGradient or likelihood a weight above 0, gives none',
+};
+
+function distillationProblems(distillation: Distillation): readonly Problem[] {
+  const { weight, alpha, support, granularity, importanceCap } = distillation;
+  const mismatched = granularity === 'sampled-token' && alpha !== 1;
+  return [
+    ...weightProblems(weight),
+    ...numberProblems('alpha', alpha, { atLeast: 0, atMost: 1 }),
+    ...(mismatched
+      ? [{ field: 'alpha', problem: `must be 1 with granularity sampled-token, is ${alpha}` }]
+      : []),
+    ...(support.kind === 'full' ? [] : numberProblems('support.k', support.k, { atLeast: 1, whole: true })),
+    ...numberProblems('importanceCap', importanceCap, { above: 0 }),
+  ];
+}
+
+function policyGradientProblems(policyGradient: PolicyGradient): readonly Problem[] {
+  return [
+    ...weightProblems(policyGradient.weight),
+    ...numberProblems('clipLow', policyGradient.clipLow, { atLeast: 0, atMost: 1 }),
+    ...numberProblems('clipHigh', policyGradient.clipHigh, { atLeast: 0 }),
+    ...numberProblems('dualClip', policyGradient.dualClip, { above: 1 }),
+  ];
+}
+
+function weightProblems(weight: number): readonly Problem[] {
+  return numberProblems('weight', weight, { atLeast: 0 });
+}
