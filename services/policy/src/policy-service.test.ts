@@ -316,7 +316,7 @@ describe('policyService trainStep', () => {
         connection.client.trainStep(stream(first(), next()), { signal: controller.signal }),
       ),
     );
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await until(() => script.waiting === 4);
     expect(await caughtFailure(() => train(first(), next()))).toMatchObject({
       code: 'RESOURCE_EXHAUSTED',
       message: '4 of at most 4 training transactions are in progress',

@@ -30,7 +30,6 @@ export async function startPolicy(
     metricsAddress,
     maxConnectionAgeMs,
   });
-  logger.info({ ...engine.card, version: engine.version, engine: engine.info }, 'model loaded');
   return {
     address: server.address,
     shutdown: async (graceMs) => {

@@ -57,7 +57,7 @@ describe('readTransaction', () => {
     const long = Array<number>(15).fill(1);
     const examples = [
       next(),
-      next({ studentPromptIds: [], completionIds: [] }),
+      next({ studentPromptIds: [], completionIds: [9], rolloutId: 'r7' }),
       next({ teacherPromptIds: long, completionLogprobs: [-1] }),
       next({
         completionIds: [5, 100],
@@ -67,8 +67,7 @@ describe('readTransaction', () => {
       }),
     ];
     expect(await caughtViolations(() => read(first(), ...examples))).toEqual([
-      'examples[1].student_prompt_ids: must hold at least one token id, is empty',
-      'examples[1].completion_ids: must hold at least one token id, is empty',
+      'examples[1].student_prompt_ids: must hold at least one token id, is empty (rollout r7)',
       'examples[2].teacher_prompt_ids: a prompt of 15 and a completion of 2 tokens make 17; the context window holds 16',
       'examples[2].completion_logprobs: must be one per completion token, are 1 for 2 tokens',
       'examples[3].completion_ids: id 100 at position 1 is not in [0, 100)',

@@ -16,7 +16,8 @@ export interface Script {
   /** What scoring, training and checkpoints fail with, if anything. */
   failure: Error | undefined;
   readonly trained: { readonly plan: TrainPlan; readonly examples: readonly TrainExample[] }[];
-  /** Calls that were given up by their callers. */
+  /** Calls that wait to be given up, and those that were. */
+  waiting: number;
   aborted: number;
   closed: boolean;
 }
@@ -40,7 +41,7 @@ export const scriptedCheckpoint: CheckpointInfo = {
 /** A script at version 5 in which everything succeeds at once. */
 export function newScript(): Script {
   const pause = () => Promise.resolve();
-  return { version: 5, pause, failure: undefined, trained: [], aborted: 0, closed: false };
+  return { version: 5, pause, failure: undefined, trained: [], waiting: 0, aborted: 0, closed: false };
 }
 
 /** An engine that follows whatever script `current` returns at the time. Sample s of a prompt is the prompt, then s. */
@@ -119,6 +120,7 @@ export function scriptedEngine(current: () => Script): Engine {
 export function untilAborted(script: Script): Script['pause'] {
   return (signal) =>
     new Promise((_, reject) => {
+      script.waiting += 1;
       const giveUp = () => {
         script.aborted += 1;
         const error = new Error('given up');

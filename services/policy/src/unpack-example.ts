@@ -51,8 +51,12 @@ export function unpackExample(
       likelihoodWeight,
       rolloutId,
     },
-    violations,
+    violations: violations.map((violation) => withRollout(violation, rolloutId)),
   };
+}
+
+function withRollout({ field, description }: Violation, rolloutId: string): Violation {
+  return { field, description: rolloutId === '' ? description : `${description} (rollout ${rolloutId})` };
 }
 
 /** The first setting of an objective that reads the sampled logprobs. */

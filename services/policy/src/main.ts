@@ -1,0 +1,25 @@
+#!/usr/bin/env node
+/** The policy as a process. */
+import { readModelTexts } from '@backsight/engine';
+import { loadOrtEngine } from '@backsight/engine-ort';
+import { runRoom } from '@backsight/rpc';
+import { readConfig } from './config.js';
+import { startPolicy } from './policy.js';
+
+await runRoom({
+  name: 'policy',
+  config: () => readConfig(process.env),
+  start: async (config, { logger }) => {
+    const { model, checkpoints, threads, generationSlots, microBatchTokens } = config;
+    const texts = await readModelTexts(model);
+    const engine = await loadOrtEngine({
+      modelFolder: model,
+      checkpointFolder: checkpoints,
+      threads,
+      generationSlots,
+      microBatchTokens,
+      logger,
+    });
+    return startPolicy(config, engine, texts, logger);
+  },
+});
