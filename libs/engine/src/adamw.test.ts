@@ -97,7 +97,7 @@ describe('AdamW', () => {
       return (performance.now() - begin) / 1000;
     });
     // The budget is 5 ms on a free core; this bound catches a loop that lost its typed fast path on a busy one.
-    expect(Math.min(...seconds)).toBeLessThan(0.03);
+    expect(Math.min(...seconds)).toBeLessThan(0.08);
   });
 });
 

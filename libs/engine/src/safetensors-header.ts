@@ -70,14 +70,15 @@ export function formatSafetensorsHeader(
   tensors: readonly { readonly name: string; readonly shape: readonly number[] }[],
   metadata: Readonly<Record<string, string>>,
 ): string {
-  const header: Record<string, unknown> = {};
-  if (Object.keys(metadata).length > 0) header['__metadata__'] = metadata;
+  const entries: [string, unknown][] = Object.keys(metadata).length > 0 ? [['__metadata__', metadata]] : [];
   let begin = 0;
   for (const { name, shape } of tensors) {
     const end = begin + 4 * elementCount(shape);
-    header[name] = { dtype: 'F32', shape, data_offsets: [begin, end] };
+    entries.push([name, { dtype: 'F32', shape, data_offsets: [begin, end] }]);
     begin = end;
   }
+  // Not by assignment, which would lose a tensor called `__proto__`.
+  const header = Object.fromEntries(entries);
   const text = JSON.stringify(header);
   return text + ' '.repeat(-Buffer.byteLength(text) & 7);
 }
@@ -136,17 +137,17 @@ function checkCoverage(
     });
 }
 
-function parseMetadata(value: unknown, file: string): Record<string, string> {
-  const metadata: Record<string, string> = {};
-  if (value === undefined) return metadata;
+function parseMetadata(value: unknown, file: string): Readonly<Record<string, string>> {
+  if (value === undefined) return {};
   const fail = () =>
     new CheckpointError({ reason: 'invalid', file, problem: '__metadata__ is not an object of strings' });
   if (!isJsonObject(value)) throw fail();
-  for (const [key, text] of Object.entries(value)) {
-    if (typeof text !== 'string') throw fail();
-    metadata[key] = text;
-  }
-  return metadata;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, text]): [string, string] => {
+      if (typeof text !== 'string') throw fail();
+      return [key, text];
+    }),
+  );
 }
 
 function isSizes(value: unknown): value is number[] {

@@ -71,11 +71,21 @@ describe('writeSafetensors', () => {
           expect(Buffer.compare(bytesOf(values), bytesOf(found.get(name)!.values))).toBe(0);
         }
         const file = await SafetensorsFile.open(path);
-        expect({ ...file.header.metadata }).toEqual({ ...metadata });
+        expect(Object.entries(file.header.metadata).sort()).toEqual(Object.entries(metadata).sort());
         await file.close();
       }),
       { numRuns: 50 },
     );
+  });
+
+  it('keeps a tensor and a note called __proto__', async () => {
+    const path = newPath();
+    const notes = Object.fromEntries([['__proto__', 'kept']]);
+    await writeSafetensors(path, [{ name: '__proto__', shape: [1], values: Float32Array.of(7) }], notes);
+    expect((await readAll(path)).get('__proto__')?.values[0]).toBe(7);
+    const file = await SafetensorsFile.open(path);
+    expect(Object.entries(file.header.metadata)).toEqual([['__proto__', 'kept']]);
+    await file.close();
   });
 
   it('aligns the data to eight bytes', async () => {

@@ -95,6 +95,11 @@ describe('createSampler', () => {
     expect([0, 0.49, 0.51, 1 - 2 ** -53].map((u) => sample(masked, u).tokenId)).toEqual([1, 1, 3, 3]);
   });
 
+  it('reports exact logprobs of tokens too unlikely for float64 weights to hold precisely', () => {
+    const row = Float32Array.of(-740, 0);
+    expect(createSampler({ temperature: 1, topP: 1 })(row, 0)).toEqual({ tokenId: 0, logprob: -740 });
+  });
+
   it('refuses logits that have diverged', () => {
     const sample = createSampler({ temperature: 1, topP: 1 });
     expect(() => sample(Float32Array.of(0, NaN), 0)).toThrow('token 1 is not a number');

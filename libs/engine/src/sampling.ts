@@ -23,13 +23,24 @@ export function createSampler({ temperature, topP }: Pick<Sampling, 'temperature
   return (logits, uniform) => {
     if (scratch.length < logits.length) scratch = new Float64Array(logits.length);
     const best = mostLikely(logits);
+    const highest = logits[best] ?? 0;
     const divisor = temperature === 0 ? 1 : temperature;
-    const total = exponentiate(logits, logits[best] ?? 0, divisor, scratch);
-    if (temperature === 0) return { tokenId: best, logprob: -Math.log(total) };
-    if (topP < 1) return drawNucleus(scratch, logits.length, total, topP, uniform);
-    const tokenId = walk(scratch, logits.length, total * uniform);
-    return { tokenId, logprob: Math.log((scratch[tokenId] ?? 0) / total) };
+    const total = exponentiate(logits, highest, divisor, scratch);
+    const draw = (): TokenOfMass => {
+      if (temperature === 0) return { tokenId: best, mass: total };
+      if (topP < 1) return drawNucleus(scratch, logits.length, total, topP, uniform);
+      return { tokenId: walk(scratch, logits.length, total * uniform), mass: total };
+    };
+    const { tokenId, mass } = draw();
+    // Not the log of the weight, which may have underflowed to a few bits.
+    return { tokenId, logprob: ((logits[tokenId] ?? 0) - highest) / divisor - Math.log(mass) };
   };
+}
+
+/** A token and the sum of the weights it was drawn among; the most likely token weighs 1. */
+interface TokenOfMass {
+  readonly tokenId: number;
+  readonly mass: number;
 }
 
 /** The random number in [0, 1) for one draw; it depends on these four whole numbers alone, never on batching or order. */
@@ -88,7 +99,7 @@ function drawNucleus(
   total: number,
   topP: number,
   uniform: number,
-): Draw {
+): TokenOfMass {
   // Tokens below this weight sum to less than (1 - topP) of the total, so the nucleus lies among the others.
   const least = ((1 - topP) * total) / size;
   const candidates: number[] = [];
@@ -105,5 +116,5 @@ function drawNucleus(
     running += weights[id] ?? 0;
     if (running > sum * uniform) break;
   }
-  return { tokenId, logprob: Math.log((weights[tokenId] ?? 0) / sum) };
+  return { tokenId, mass: sum };
 }
