@@ -1,0 +1,82 @@
+"""What one run of a program may use."""
+
+from __future__ import annotations
+
+import math
+import resource
+import struct
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+_FILE_BYTES = 16 << 20
+_OPEN_FILES = 256
+_STACK_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of one run; the memory and the processes are those of the whole tree."""
+
+    FORM: ClassVar[struct.Struct] = struct.Struct("<ddqqq")
+
+    cpu_seconds: float
+    wall_seconds: float
+    memory_bytes: int
+    output_bytes: int
+    processes: int
+
+    @staticmethod
+    def parse(header: dict[str, Any]) -> Limits:
+        """Reads the limits that the judge sent."""
+        return Limits(
+            cpu_seconds=header["cpuMs"] / 1000,
+            wall_seconds=header["wallMs"] / 1000,
+            memory_bytes=header["memoryBytes"],
+            output_bytes=header["outputBytes"],
+            processes=header["processes"],
+        )
+
+    def pack(self) -> bytes:
+        """As bytes, for the zygote."""
+        return self.FORM.pack(
+            self.cpu_seconds, self.wall_seconds, self.memory_bytes, self.output_bytes, self.processes
+        )
+
+    @staticmethod
+    def unpack(data: bytes) -> Limits:
+        """From bytes."""
+        return Limits(*Limits.FORM.unpack(data))
+
+
+def restrict_files_and_stack() -> None:
+    """Bounds what needs no control group: file sizes, open files, the stack; no core files."""
+    for kind, value in (
+        (resource.RLIMIT_FSIZE, _FILE_BYTES),
+        (resource.RLIMIT_NOFILE, _OPEN_FILES),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_STACK, _STACK_BYTES),
+    ):
+        _restrict(kind, value)
+
+
+def restrict_memory_and_processes(limits: Limits, *, per_user: bool) -> None:
+    """Stands in for the control groups: address space per process and, where the user is the slot's own, processes."""
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        already = int(statm.read().split()[0]) * resource.getpagesize()
+    _restrict(resource.RLIMIT_AS, already + limits.memory_bytes)
+    if per_user:
+        _restrict(resource.RLIMIT_NPROC, limits.processes + 1)
+
+
+def restrict_cpu(limits: Limits) -> None:
+    """The second line behind the supervisor's clock, and coarser: the kernel counts ticks, and may count too many."""
+    seconds = math.ceil(limits.cpu_seconds) + 1
+    _restrict(resource.RLIMIT_CPU, seconds, seconds + 1)
+
+
+def _restrict(kind: int, soft: int, hard: int | None = None) -> None:
+    ceiling = resource.getrlimit(kind)[1]
+    hard = soft if hard is None else hard
+    if ceiling != resource.RLIM_INFINITY:
+        soft, hard = min(soft, ceiling), min(hard, ceiling)
+    resource.setrlimit(kind, (soft, hard))

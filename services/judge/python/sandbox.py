@@ -1,0 +1,334 @@
+"""One sandbox seen from outside: starts it, feeds its runs, drains their output, enforces the limits, ends it.
+
+Killing the warden, process 1 of its namespace, kills the whole sandbox at once; a run that breaks a limit is ended
+that way.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import warden
+from cgroups import SlotGroups
+from limits import Limits
+from program import KINDS
+from warden import Keep
+from zygote import clone_sandbox
+
+_READ = 1 << 16
+# Between two looks at the CPU clock: several threads may burn it faster than the wall clock runs.
+_LONGEST_NAP = 0.05
+_SHORTEST_NAP = 0.002
+_PROMPTLY = 10.0
+
+
+class Abandoned(Exception):
+    """The judge no longer wants the answer, or is gone."""
+
+
+class SandboxFailed(Exception):
+    """The sandbox, not the program, went wrong; the message says how."""
+
+
+class _WardenLost(Exception):
+    """The sandbox ended without a word."""
+
+
+@dataclass(frozen=True)
+class Sandboxes:
+    """What all sandboxes of a slot are made from."""
+
+    keep: Keep
+    namespaces: int
+    map_user: bool  # whether each has a user namespace of its own
+    proc: int | None  # descriptor of a /proc that shows them, where map_user or the CPU clock needs it
+    groups: SlotGroups | None
+
+
+@dataclass
+class Run:
+    """What became of one run."""
+
+    outputs: tuple[bytearray, ...] = field(default_factory=lambda: (bytearray(), bytearray(), bytearray()))
+    over: bool = False  # more output than allowed
+    exit: int | None = None
+    signal: int | None = None
+    limit: str = ""  # the limit that decides: "cpu", "wall", "memory", "output"
+    cpu_seconds: float = 0.0
+    wall_seconds: float = 0.0
+    peak_bytes: int = 0
+    clean: bool = False  # whether the sandbox can serve another run
+
+
+class Sandbox:
+    """A warden and the channel to it."""
+
+    def __init__(self, requests: int, zygote: socket.socket, sandboxes: Sandboxes, limits: Limits) -> None:
+        self._requests = requests
+        self._zygote = zygote
+        self._sandboxes = sandboxes
+        self._groups = sandboxes.groups
+        self._limits = limits
+        self._pid: int | None = None
+        self._channel: socket.socket | None = None
+        self._folder: str | None = None
+        self._cpu_seen = 0.0  # seconds of the current run, when last looked at
+        self._peak_at_end = 0  # bytes
+
+    def start(self) -> None:
+        """Makes the sandbox and waits until it has dropped everything."""
+        keep = self._sandboxes.keep
+        folder = keep.folder
+        if not keep.isolated:
+            folder = self._folder = tempfile.mkdtemp(dir=keep.folder, prefix="backsight-judge-")
+        if self._groups:
+            self._groups.restrict(self._limits)
+        self._pid, self._channel = clone_sandbox(self._zygote, self._limits)
+        if self._sandboxes.map_user and self._sandboxes.proc is not None:
+            _map_user(self._sandboxes.proc, self._pid)
+        if self._groups:
+            self._groups.join(self._pid)
+        self._channel.send(folder.encode())
+        self._await_promptly()
+
+    def compile(self, source: bytes, files: list[tuple[str, bytes]]) -> dict[str, Any] | None:
+        """Hands the program over and has it compiled, under the limits of a run; what is wrong with it, if anything."""
+        assert self._channel is not None
+        kills = self._groups.out_of_memory_kills() if self._groups else 0
+        handed = [_in_memory(source), *(_in_memory(content) for _, content in files)]
+        socket.send_fds(self._channel, [json.dumps([path for path, _ in files]).encode()], handed)
+        _close_all(handed)
+        try:
+            message, limit = self._await_message(None, self._limits.cpu_seconds, self._limits.wall_seconds)
+        except _WardenLost:
+            # The compiler took the warden along: the program's doing, since nothing else runs yet.
+            short = self._groups is not None and self._groups.out_of_memory_kills() > kills
+            return _trouble("Compiling takes more memory than allowed." if short else "Compiling crashes Python.")
+        if limit:
+            return _trouble("Compiling takes more time than allowed.")
+        if message[:1] == warden.COMPILE_ERROR:
+            error: dict[str, Any] = json.loads(message[1:])
+            return error
+        return None
+
+    def run(self, kind: str, payload: bytes) -> Run:
+        """Runs the program once; after a run that is not clean, the sandbox must not be used again."""
+        assert self._channel is not None
+        groups = self._groups
+        kills = groups.out_of_memory_kills() if groups else 0
+        before = self._cpu_clock()
+        if groups:
+            groups.begin_run()
+        run = Run()
+        pipes = self._hand_over(kind, payload)
+        started = time.monotonic()
+        limit = ""
+        try:
+            self._await_promptly()
+            nonce = os.urandom(warden.NONCE_BYTES)
+            self._channel.send(nonce)
+            outputs = dict(zip(pipes, run.outputs, strict=True))
+            message, limit = self._await_message((run, outputs), self._limits.cpu_seconds, self._limits.wall_seconds)
+            if limit:
+                self.end()
+            else:
+                self._read_ending(run, message, nonce)
+        except _WardenLost:
+            # Short of memory, the kernel picks one process of the group, and that may be the warden.
+            if not groups or groups.out_of_memory_kills() == kills:
+                raise SandboxFailed("the sandbox ended without a word") from None
+            self.end()
+            run.signal = int(signal.SIGKILL)
+        finally:
+            run.wall_seconds = time.monotonic() - started
+            self._drain(run, pipes)
+        if self._pid is None:
+            run.cpu_seconds = groups.cpu_seconds() - before if groups else self._cpu_seen
+            run.peak_bytes = self._peak_at_end
+        if groups:
+            run.peak_bytes = groups.peak_bytes() or run.peak_bytes
+        run.limit = self._which_limit(limit, run, groups is not None and groups.out_of_memory_kills() > kills)
+        return run
+
+    def end(self) -> None:
+        """Kills the whole sandbox and waits until it is gone."""
+        if self._pid is not None:
+            try:
+                (os.kill if self._sandboxes.keep.isolated else os.killpg)(self._pid, signal.SIGKILL)
+            except ProcessLookupError:
+                os.kill(self._pid, signal.SIGKILL)  # not yet the leader of its group
+            self._peak_at_end = os.wait4(self._pid, 0)[2].ru_maxrss << 10
+            self._pid = None
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def _hand_over(self, kind: str, payload: bytes) -> list[int]:
+        """Orders a run; the reading ends of its standard output, standard error and report."""
+        assert self._channel is not None
+        pipes = [os.pipe() for _ in range(3)]
+        theirs = [_in_memory(payload), *(writing for _, writing in pipes)]
+        user = self._sandboxes.keep.user
+        for descriptor in theirs if user is not None else ():
+            os.fchown(descriptor, user, user)  # so that the program can open /dev/stdin and /dev/stdout
+        socket.send_fds(self._channel, [bytes([KINDS.index(kind)])], theirs)
+        _close_all(theirs)
+        return [reading for reading, _ in pipes]
+
+    def _read_ending(self, run: Run, message: bytes, nonce: bytes) -> None:
+        """Takes what the warden saw over into the run."""
+        echoed, status, cpu_us, peak, clean = warden.ENDING.unpack(message[1:])
+        if echoed != nonce:
+            raise SandboxFailed("an answer came that is not the warden's")
+        code = os.waitstatus_to_exitcode(status)
+        run.exit, run.signal = (code, None) if code >= 0 else (None, -code)
+        run.cpu_seconds = cpu_us / 1e6
+        run.peak_bytes = peak
+        run.clean = clean
+
+    def _which_limit(self, fired: str, run: Run, short_of_memory: bool) -> str:
+        """The limit that decides, the best evidence first."""
+        if run.over:
+            return "output"
+        # A child killed for memory whose parent went on to succeed is the program's own affair.
+        if short_of_memory and run.exit != 0:
+            return "memory"
+        if fired == "cpu" or run.cpu_seconds > self._limits.cpu_seconds or run.signal == signal.SIGXCPU:
+            return "cpu"
+        return fired
+
+    def _await_promptly(self) -> None:
+        """The warden's next message, where it has nothing to wait for."""
+        if self._await_message(None, _PROMPTLY, _PROMPTLY)[1]:
+            raise SandboxFailed(f"the sandbox did not answer within {_PROMPTLY:.0f} s")
+
+    def _await_message(
+        self, draining: tuple[Run, dict[int, bytearray]] | None, cpu: float, wall: float
+    ) -> tuple[bytes, str]:
+        """The warden's next message, draining a run's output meanwhile; or nothing and the limit that fired first.
+
+        cpu and wall are in seconds from now.
+        """
+        assert self._channel is not None
+        started = time.monotonic()
+        before = self._cpu_clock()
+        poller = select.poll()
+        poller.register(self._requests, select.POLLIN)
+        poller.register(self._channel, select.POLLIN)
+        for pipe in draining[1] if draining else ():
+            poller.register(pipe, select.POLLIN)
+        look_at = started + cpu
+        while True:
+            now = time.monotonic()
+            wall_left = started + wall - now
+            if now >= look_at or wall_left <= 0:
+                self._cpu_seen = self._cpu_clock() - before
+                cpu_left = cpu - self._cpu_seen
+                if cpu_left <= 0:
+                    return b"", "cpu"
+                look_at = now + max(_SHORTEST_NAP, min(cpu_left, _LONGEST_NAP))
+            if wall_left <= 0:
+                return b"", "wall"
+            nap = min(wall_left, look_at - now)
+            replied = False
+            for descriptor, _ in poller.poll(max(0.0, nap) * 1e3 + 1):
+                if descriptor == self._requests:
+                    raise Abandoned
+                if descriptor == self._channel.fileno():
+                    replied = True
+                elif draining is not None and not self._read_some(draining[0], draining[1][descriptor], descriptor):
+                    poller.unregister(descriptor)
+            if draining is not None and draining[0].over:
+                return b"", "output"
+            if replied:
+                return self._receive(), ""
+
+    def _cpu_clock(self) -> float:
+        """CPU seconds used so far: of the whole sandbox or, without control groups, of the run's first process."""
+        if self._groups:
+            return self._groups.cpu_seconds()
+        children = _children(self._sandboxes.proc, self._pid)
+        try:
+            # The clock id that clock_getcpuclockid(3) makes of a process id.
+            return time.clock_gettime(~children[0] << 3 | 2) if children else 0.0
+        except OSError:
+            return 0.0  # just gone
+
+    def _receive(self) -> bytes:
+        assert self._channel is not None
+        try:
+            message = self._channel.recv(warden.MAX_MESSAGE)
+        except ConnectionResetError:
+            message = b""
+        if not message:
+            raise _WardenLost
+        if message[:1] == warden.FAILED:
+            raise SandboxFailed(message[1:].decode(errors="replace"))
+        return message
+
+    def _read_some(self, run: Run, output: bytearray, pipe: int) -> bool:
+        """Reads a piece of output, never more than the limit; False at the end."""
+        piece = os.read(pipe, _READ)
+        room = self._limits.output_bytes - sum(map(len, run.outputs))
+        output += piece[:room]
+        run.over = run.over or len(piece) > room
+        return bool(piece)
+
+    def _drain(self, run: Run, pipes: list[int]) -> None:
+        """Reads what is left in the pipes, whose writers are dead, and closes them."""
+        for pipe, output in zip(pipes, run.outputs, strict=True):
+            os.set_blocking(pipe, False)
+            try:
+                while not run.over and self._read_some(run, output, pipe):
+                    pass
+            except BlockingIOError:
+                pass  # without isolation a stray may still hold the other end
+        _close_all(pipes)
+
+
+def _trouble(message: str) -> dict[str, Any]:
+    return {"type": "", "message": message, "lines": []}
+
+
+def _in_memory(content: bytes) -> int:
+    """A file without a name that holds content; its descriptor, at the start."""
+    file = os.memfd_create("sandbox")
+    view = memoryview(content)
+    while view:
+        view = view[os.write(file, view) :]
+    os.lseek(file, 0, os.SEEK_SET)
+    return file
+
+
+def _map_user(proc: int, pid: int) -> None:
+    """Gives a new user namespace one user: an ordinary one inside, this process's own outside."""
+    for name, text in (("setgroups", "deny"), ("uid_map", "1000 0 1"), ("gid_map", "1000 0 1")):
+        file = os.open(f"{pid}/{name}", os.O_WRONLY, dir_fd=proc)
+        os.write(file, text.encode())
+        os.close(file)
+
+
+def _children(proc: int | None, pid: int | None) -> list[int]:
+    try:
+        file = os.open(f"{pid}/task/{pid}/children", os.O_RDONLY, dir_fd=proc)
+    except OSError:
+        return []
+    with open(file, encoding="ascii") as children:
+        return [int(child) for child in children.read().split()]
+
+
+def _close_all(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)

@@ -1,0 +1,144 @@
+"""One slot of the judge: a process that runs one submission after another, each in a sandbox of its own.
+
+Started as `python3 -s -S -B slot.py '{"isolation": "zygote" | "none", "user": 60600}'`, with an environment that
+holds nothing but what programs may see. Submissions come on standard input, what became of them goes to standard
+output, as frames; the first frame out is `{"tier", "python"}`, or `{"error"}` with one sentence. It ends with its
+standard input.
+
+Three kinds of process make a slot. This one turns into the supervisor, which sees submissions and never forks; the
+zygote, forked from it before it has seen any, clones sandboxes on demand; a sandbox's warden runs one submission.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import sys
+import tempfile
+
+import hierarchy
+import root
+import seccomp
+import supervisor
+import syscalls
+import wire
+import zygote
+from program import prepare_interpreter
+from sandbox import Sandboxes
+from warden import Keep
+
+_FOLDER_BYTES = 16 << 20
+_FOLDER_FILES = 1024
+_NAMESPACES = (
+    syscalls.CLONE_NEWNS
+    | syscalls.CLONE_NEWPID
+    | syscalls.CLONE_NEWNET
+    | syscalls.CLONE_NEWIPC
+    | syscalls.CLONE_NEWUTS
+    | syscalls.CLONE_NEWCGROUP
+)
+_NOTHING_ISOLATES = (
+    "Nothing isolates programs here ({}): run the judge as root with CAP_SYS_ADMIN, or allow unprivileged user "
+    "namespaces, or pass --sandbox=none to run trusted programs as yourself."
+)
+
+
+class NoIsolation(Exception):
+    """This machine, or this user, cannot isolate; the message is one sentence."""
+
+
+def main(options: dict[str, object]) -> None:
+    """Prepares, says so, serves until standard input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches the judge, which ends us
+    requests, answers = os.dup(0), os.dup(1)
+    nothing = os.open("/dev/null", os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    groups: hierarchy.ControlGroups | None = None
+    try:
+        if options["isolation"] == "zygote":
+            user = int(str(options["user"]))
+            if not syscalls.SUPPORTED:
+                raise NoIsolation(f"The sandbox knows x86_64 and aarch64, not {syscalls.MACHINE}.")
+            rootless = _enter_mount_namespace(user)
+            groups = _make_groups()
+            sandboxes = _isolate(user, rootless, groups)
+            tier = "namespaces" if groups is None else "control-groups"
+        else:
+            keep = _keep(None, tempfile.gettempdir(), b"", control_groups=False)
+            sandboxes, tier = Sandboxes(keep, 0, False, _open_proc(), None), "none"
+        prepare_interpreter(root.package_folders())
+        gc.disable()
+        gc.collect()
+        gc.freeze()
+        channel = zygote.start(sandboxes.keep, sandboxes.namespaces)
+        wire.write_frame(answers, {"tier": tier, "python": ".".join(map(str, sys.version_info[:3]))})
+        supervisor.serve(requests, answers, channel, sandboxes)
+    except NoIsolation as error:
+        wire.write_frame(answers, {"error": str(error)})
+    finally:
+        if groups is not None:
+            groups.remove()
+
+
+def _make_groups() -> hierarchy.ControlGroups | None:
+    try:
+        return hierarchy.make_control_groups(hierarchy.read_mounts(), hierarchy.read_own_groups())
+    except OSError as error:
+        print(f"no control groups: {error.strerror}", file=sys.stderr)
+        return None
+
+
+def _isolate(user: int, rootless: bool, groups: hierarchy.ControlGroups | None) -> Sandboxes:
+    """Leaves the host's file tree; after this the process itself sees no more files than its sandboxes do."""
+    call_filter = seccomp.build_filter(syscalls.MACHINE)
+    proc = _open_proc() if rootless or groups is None else None
+    try:
+        root.enter_minimal_root(keep_proc=rootless)
+    except OSError as error:
+        raise NoIsolation(_NOTHING_ISOLATES.format(error.strerror)) from error
+    return Sandboxes(
+        _keep(None if rootless else user, "/tmp", call_filter, control_groups=groups is not None),
+        _NAMESPACES | (syscalls.CLONE_NEWUSER if rootless else 0),
+        rootless,
+        proc,
+        groups.own if groups is not None else None,
+    )
+
+
+def _open_proc() -> int:
+    return os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _keep(user: int | None, folder: str, call_filter: bytes, *, control_groups: bool) -> Keep:
+    return Keep(bool(call_filter), user, folder, _FOLDER_BYTES, _FOLDER_FILES, call_filter, control_groups)
+
+
+def _enter_mount_namespace(user: int) -> bool:
+    """A mount namespace to build the root in; True when that took a user namespace, for want of privilege."""
+    try:
+        syscalls.unshare(syscalls.CLONE_NEWNS)
+        return False
+    except PermissionError:
+        pass
+    if os.geteuid() == 0:
+        # Root without CAP_SYS_ADMIN, as in most containers: a sandbox must not be the owner of the machine's files.
+        os.setgroups([])
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
+        syscalls.set_dumpable(True)
+    outer_user, outer_group = os.geteuid(), os.getegid()
+    try:
+        syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
+        for name, text in (("setgroups", "deny"), ("uid_map", f"0 {outer_user} 1"), ("gid_map", f"0 {outer_group} 1")):
+            with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+                file.write(text)
+    except OSError as error:
+        raise NoIsolation(_NOTHING_ISOLATES.format(error.strerror)) from error
+    return True
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,235 @@
+"""Process 1 of a sandbox: the trusted parent of the program's runs.
+
+It drops everything before it meets the program, compiles it once, forks a child per run, observes with waitpid how
+the child ended, and says so on a channel that the child does not have: the descriptor is closed in the child, this
+process cannot be looked into or signalled from inside, and each answer carries a nonce that arrives here only after
+the child was forked, so that not even the child's copy of this memory holds it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import signal
+import socket
+import struct
+import sys
+import warnings
+from dataclasses import dataclass
+from types import CodeType
+from typing import NoReturn
+
+import limits as bounds
+import syscalls
+from limits import Limits
+from program import KINDS, SOURCE_NAME, run_program
+
+MAX_FILES = 200
+MAX_MESSAGE = 1 << 17
+NONCE_BYTES = 16
+# First byte of the warden's messages; FAILED and COMPILE_ERROR carry text and JSON, ENDED carries ENDING.
+READY, COMPILED, COMPILE_ERROR, STARTED, ENDED, FAILED = (bytes([tag]) for tag in b"RCESDF")
+# nonce, wait status, CPU microseconds, peak bytes, whether the next run would find nothing of this one
+ENDING = struct.Struct(f"<{NONCE_BYTES}siqq?")
+
+_CHANNEL = 3
+# Standard modules whose import has effects, or that need what a sandbox lacks.
+_NOT_AHEAD = {"antigravity", "this", "idlelib", "tkinter", "turtle", "turtledemo", "test", "lib2to3", "ensurepip"}
+_IMPORT = re.compile(rb"^[ \t]*(?:import|from)[ \t]+([A-Za-z_][\w.]*(?:[ \t]*,[ \t]*[A-Za-z_][\w.]*)*)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Keep:
+    """How a slot's sandboxes are kept."""
+
+    isolated: bool  # in namespaces of its own; otherwise an ordinary process (--sandbox=none)
+    user: int | None  # the user to become; None: the user namespace already hides the real one
+    folder: str  # the working folder; where not isolated, its parent
+    folder_bytes: int
+    folder_files: int
+    call_filter: bytes
+    control_groups: bool
+
+
+def keep_sandbox(channel_descriptor: int, keep: Keep, limits: Limits) -> NoReturn:
+    """Sets the sandbox up when told to, then serves the supervisor until it hangs up."""
+    try:
+        os.dup2(channel_descriptor, _CHANNEL, inheritable=False)
+        nothing = os.open("/dev/null", os.O_RDWR)
+        for standard in range(3):
+            os.dup2(nothing, standard)
+        _close_from(_CHANNEL + 1)
+        channel = socket.socket(fileno=_CHANNEL)
+        try:
+            folder = channel.recv(MAX_MESSAGE).decode()  # the supervisor has put us into our groups
+            _set_up(keep, limits, folder)
+            channel.send(READY)
+            _serve(channel, keep, limits, folder)
+        except Exception as error:
+            channel.send(FAILED + f"{type(error).__name__}: {error}".encode())
+    finally:
+        os._exit(0)
+
+
+def _set_up(keep: Keep, limits: Limits, folder: str) -> None:
+    """Order matters: mounts need privilege, a change of user clears the parent-death signal and the dumpable flag."""
+    os.setsid()
+    # Without a handler, nothing from inside the namespace reaches its process 1.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if keep.isolated:
+        _mount_private_folders(keep)
+        syscalls.set_hostname("sandbox")
+    os.chdir(folder)
+    os.umask(0o022)
+    bounds.restrict_files_and_stack()
+    if keep.user is not None:
+        os.setgroups([])
+        os.setresgid(keep.user, keep.user, keep.user)
+        os.setresuid(keep.user, keep.user, keep.user)
+    if not keep.control_groups:
+        bounds.restrict_memory_and_processes(limits, per_user=keep.isolated)
+    if keep.isolated:
+        syscalls.drop_capabilities()
+        syscalls.no_new_privileges()
+        syscalls.set_dumpable(False)
+    syscalls.die_with_parent()
+    if keep.isolated:
+        syscalls.install_filter(keep.call_filter)
+
+
+def _mount_private_folders(keep: Keep) -> None:
+    options = f"size={keep.folder_bytes},nr_inodes={keep.folder_files},mode=1777"
+    syscalls.mount("tmpfs", keep.folder, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, options)
+    flags = syscalls.MS_RDONLY | syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
+    try:
+        # Processes only: none of the machine's other files. Since Linux 5.8.
+        syscalls.mount("proc", "/proc", "proc", flags, "subset=pid")
+    except OSError:
+        try:
+            syscalls.mount("proc", "/proc", "proc", flags)
+        except OSError:
+            # A container that masks its /proc lets none be mounted: better none than the container's.
+            syscalls.mount("tmpfs", "/proc", "tmpfs", flags, "size=4k")
+
+
+def _serve(channel: socket.socket, keep: Keep, limits: Limits, folder: str) -> None:
+    """First the program and its files, then one run after another."""
+    message, files, _, _ = socket.recv_fds(channel, MAX_MESSAGE, 1 + MAX_FILES)
+    if not message:
+        return
+    source = _read_all(files[0])
+    for path, file in zip(json.loads(message), files[1:], strict=True):
+        _put_file(folder, path, file)
+    code = _compile(source)
+    if not isinstance(code, CodeType):
+        channel.send(COMPILE_ERROR + json.dumps(code).encode())
+        return
+    _import_ahead(source)
+    channel.send(COMPILED)
+    while True:
+        order, files, _, _ = socket.recv_fds(channel, 1, 4)
+        if not order:
+            return
+        before = _folder_state(keep, folder)
+        child = syscalls.fork_quickly()
+        if child == 0:
+            _become_program(KINDS[order[0]], files, code, source, keep, limits, folder)
+        for file in files:
+            os.close(file)
+        channel.send(STARTED)
+        nonce = channel.recv(NONCE_BYTES)
+        status, cpu, peak = _await_end(child, keep)
+        clean = _folder_state(keep, folder) == before
+        channel.send(ENDED + ENDING.pack(nonce, status, int(cpu * 1e6), peak, clean))
+
+
+def _become_program(
+    kind: str, files: list[int], code: CodeType, source: bytes, keep: Keep, limits: Limits, folder: str
+) -> NoReturn:
+    """In the child: takes its descriptors (payload, stdout, stderr, report), closes all others, runs the program."""
+    try:
+        payload, out, err, report = files
+        if kind == "stdio":
+            os.dup2(payload, 0)  # otherwise standard input stays /dev/null
+        os.dup2(out, 1)
+        os.dup2(err, 2)
+        # Handed over in this order, they are 4 to 7: taking over the channel's number overwrites none of them.
+        os.dup2(report, _CHANNEL, inheritable=False)
+        _close_from(4 if kind == "stdio" else 5)
+        bounds.restrict_cpu(limits)
+        if keep.isolated:
+            # Its own files in /proc are its own again, such as /dev/stdin.
+            syscalls.set_dumpable(True)
+        run_program(code, source, kind, folder)
+    finally:
+        os._exit(70)
+
+
+def _await_end(child: int, keep: Keep) -> tuple[int, float, int]:
+    """Waits for the run's first process, then kills and reaps all it left behind: status, CPU seconds, peak bytes."""
+    cpu, peak, status = 0.0, 0, 0
+    while True:
+        try:
+            pid, ended, usage = os.wait4(-1, 0)
+        except ChildProcessError:
+            return status, cpu, peak << 10
+        cpu += usage.ru_utime + usage.ru_stime
+        peak = max(peak, usage.ru_maxrss)
+        if pid == child:
+            status = ended
+            if keep.isolated:
+                try:
+                    os.kill(-1, signal.SIGKILL)  # everything in this namespace but this process
+                except ProcessLookupError:
+                    pass
+
+
+def _compile(source: bytes) -> CodeType | dict[str, object]:
+    """The program's code, or what is wrong with it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return compile(source, SOURCE_NAME, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        return {"type": type(error).__name__, "message": error.msg, "lines": [error.lineno] if error.lineno else []}
+    except (ValueError, MemoryError, RecursionError, OverflowError) as error:
+        return {"type": type(error).__name__, "message": str(error), "lines": []}
+
+
+def _import_ahead(source: bytes) -> None:
+    """Imports the standard modules the program names once, here, so that its runs find them loaded."""
+    for names in _IMPORT.findall(source):
+        for name in names.decode().split(","):
+            top = name.strip().partition(".")[0]
+            if top not in sys.modules and top in sys.stdlib_module_names and top not in _NOT_AHEAD:
+                try:
+                    __import__(top)
+                except Exception:
+                    pass  # the program will see for itself
+
+
+def _put_file(folder: str, path: str, file: int) -> None:
+    target = os.path.join(folder, path)
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    with open(target, "wb") as out:
+        out.write(_read_all(file))
+
+
+def _read_all(file: int) -> bytes:
+    with open(file, "rb") as reader:
+        return reader.read()
+
+
+def _folder_state(keep: Keep, folder: str) -> tuple[int, ...]:
+    """Changes whenever a run changes anything in the working folder that a later run could find."""
+    times = os.stat(folder)
+    if not keep.isolated:
+        return (times.st_mtime_ns, times.st_ctime_ns)
+    space = os.statvfs(folder)
+    return (space.f_ffree, space.f_bfree, times.st_mtime_ns, times.st_ctime_ns)
+
+
+def _close_from(descriptor: int) -> None:
+    os.closerange(descriptor, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
