@@ -40,7 +40,12 @@ export async function quickstart(
   const startedAt = Date.now();
   const folder = await makeRunFolder(options.runsFolder);
   const tasksFile = join(folder, 'tasks.jsonl');
-  const rows = options.seeds.flatMap((seed) => quickstartTasks(seed, { prefix: `seed-${seed}/` }));
+  const rows = options.seeds.flatMap((seed) =>
+    quickstartTasks(seed, { prefix: `seed-${seed}/` }).map((row) => ({
+      ...row,
+      split: `seed-${seed}/${row.split}`,
+    })),
+  );
   await writeFile(tasksFile, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
   const house = await startHouse(
     {
