@@ -1,9 +1,12 @@
+import { join } from 'node:path';
 import {
+  CheckpointError,
   CheckpointStore,
   EngineInputError,
   loadModelFolder,
   type Engine,
   type FieldViolation,
+  type LlamaConfig,
 } from '@backsight/engine';
 import { numberProblems } from '@backsight/sdpo';
 import type { OrtEngineOptions } from './engine-options.js';
@@ -19,6 +22,7 @@ export async function loadOrtEngine(options: OrtEngineOptions): Promise<Engine> 
   if (violations.length > 0) throw new EngineInputError(violations);
   const begin = performance.now();
   const loaded = await loadModelFolder(options.modelFolder);
+  requireHeads(loaded.config, options.modelFolder);
   const store = new CheckpointStore(options.checkpointFolder);
   await store.sweep();
   const engine = new OrtEngine(loaded, store, options);
@@ -39,3 +43,15 @@ function optionViolations(options: OrtEngineOptions): readonly FieldViolation[] 
     .flatMap((field) => numberProblems(field, options[field], { atLeast: 1, whole: true }))
     .map(({ field, problem }) => ({ field, description: problem }));
 }
+
+/** ONNX Runtime's GroupQueryAttention turns heads of these lengths only. */
+function requireHeads({ headDim }: LlamaConfig, modelFolder: string): void {
+  if (headDim % headMultiple === 0) return;
+  throw new CheckpointError({
+    reason: 'invalid',
+    file: join(modelFolder, 'config.json'),
+    problem: `head_dim: ${headDim} is not a multiple of ${headMultiple}, which this engine needs`,
+  });
+}
+
+const headMultiple = 16;

@@ -1,131 +1,199 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Engine, GenerateRequest, SampledCompletion, TrainExample, TrainPlan } from '@backsight/engine';
+import { CheckpointError, EngineInputError, type SampledCompletion } from '@backsight/engine';
 import { loadOrtEngine } from './load-engine.js';
+import { collect, examplesOf, fingerprint, never, plan, request, TestEngines } from './test-engine.js';
 import { testConfig, writeTestModel } from './test-model.js';
 
-let folder: string;
-const engines: Engine[] = [];
-const never = new AbortController().signal;
-
+let engines: TestEngines;
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'engine-ort-'));
-  await writeTestModel(join(folder, 'model'));
+  engines = await TestEngines.create();
 });
-afterEach(async () => {
-  for (const engine of engines.splice(0)) await engine.close();
-});
-afterAll(() => rm(folder, { recursive: true }));
-
-async function load(options: { threads?: number; generationSlots?: number; microBatchTokens?: number } = {}) {
-  const engine = await loadOrtEngine({
-    modelFolder: join(folder, 'model'),
-    checkpointFolder: join(folder, 'checkpoints'),
-    threads: 1,
-    generationSlots: 4,
-    microBatchTokens: 256,
-    ...options,
-  });
-  engines.push(engine);
-  return engine;
-}
-
-const request: GenerateRequest = {
-  prompts: [[1, 5, 6], [1, 7, 8, 9, 10, 11, 3], [1]],
-  groupSize: 4,
-  sampling: { temperature: 1, topP: 1, maxTokens: 12, seed: 7, stopIds: [] },
-};
-
-async function generate(engine: Engine, asked = request): Promise<readonly SampledCompletion[]> {
-  const found: SampledCompletion[] = [];
-  for await (const completion of engine.generate(asked, never)) found.push(completion);
-  return found.sort((a, b) => a.promptIndex - b.promptIndex || a.sampleIndex - b.sampleIndex);
-}
-
-const optimizer = {
-  learningRate: 1e-2,
-  beta1: 0.9,
-  beta2: 0.999,
-  epsilon: 1e-8,
-  weightDecay: 0,
-  maxGradientNorm: 1,
-};
-
-const plan: TrainPlan = {
-  expectedVersion: 0,
-  objective: {
-    distillation: {
-      weight: 1,
-      alpha: 0.5,
-      support: { kind: 'full' },
-      granularity: 'logit',
-      importanceCap: 2,
-    },
-    aggregation: 'token-mean',
-    temperature: 1,
-  },
-  teacher: { kind: 'ema', rate: 0.05, cadence: 'batch' },
-  optimizer,
-  miniBatches: 2,
-  shuffleSeed: 3,
-};
-
-async function examplesOf(engine: Engine): Promise<readonly TrainExample[]> {
-  const completions = await generate(engine);
-  return completions.map(({ promptIndex, sampleIndex, tokenIds, logprobs }) => ({
-    studentPromptIds: request.prompts[promptIndex]!,
-    teacherPromptIds: sampleIndex === 3 ? [] : [1, 20, 21, 22, 23, ...request.prompts[promptIndex]!],
-    completionIds: tokenIds,
-    completionLogprobs: logprobs,
-    advantage: sampleIndex - 1.5,
-    distillationWeight: 1,
-    policyGradientWeight: 1,
-    likelihoodWeight: 1,
-    rolloutId: `${promptIndex}/${sampleIndex}`,
-  }));
-}
+afterEach(() => engines.closeAll());
+afterAll(() => engines.remove());
 
 describe('loadOrtEngine', () => {
-  it('samples with the cache what teacher forcing scores', async () => {
-    const engine = await load();
-    const completions = await generate(engine);
-    const scores = await engine.score(
-      {
-        items: completions.map(({ promptIndex, tokenIds }) => ({
-          promptIds: request.prompts[promptIndex]!,
-          completionIds: tokenIds,
-        })),
-        weights: 'student',
-        temperature: 1,
-        topK: 0,
-      },
+  it('describes the model and itself', async () => {
+    const engine = await engines.load({ threads: 2 });
+    expect(engine.card).toEqual({
+      model: 'model',
+      architecture: 'llama',
+      parameterCount: 31 * 24 + 2 * (2 * 24 + (4 + 2 * 2) * 16 * 24 + 24 * 4 * 16 + 3 * 24 * 40) + 24,
+      vocabularySize: 31,
+      contextWindow: 50,
+      stopIds: [2],
+    });
+    expect(engine.info).toMatchObject({ name: 'onnxruntime', device: 'cpu', threads: 2, generationSlots: 4 });
+    expect(engine.info.version).toMatch(/^\d+\.\d+\.\d+/);
+    expect(engine.version).toBe(0);
+  });
+
+  it('refuses options out of range', async () => {
+    const load = engines.load({ threads: 0, generationSlots: 1.5 });
+    await expect(load).rejects.toThrow(EngineInputError);
+    await expect(load).rejects.toMatchObject({
+      violations: [{ field: 'threads' }, { field: 'generationSlots' }],
+    });
+  });
+
+  it('refuses heads that the decoding operator cannot take, naming the key', async () => {
+    const folder = join(engines.folder, 'odd');
+    await writeTestModel(folder, { ...testConfig, headDim: 24 });
+    const load = engines.load({ modelFolder: folder });
+    await expect(load).rejects.toThrow(CheckpointError);
+    await expect(load).rejects.toThrow(/config\.json: head_dim: 24 is not a multiple of 16/);
+  });
+
+  it('runs a model with untied embeddings', async () => {
+    const folder = join(engines.folder, 'untied');
+    await writeTestModel(folder, { ...testConfig, tiedEmbeddings: false });
+    const engine = await engines.load({ modelFolder: folder });
+    const completions = await collect(engine);
+    const report = await engine.trainStep(plan, examplesOf(completions), never);
+    expect(report.metrics['sampling/logprob_abs_diff_max']).toBeLessThan(1e-4);
+  });
+});
+
+describe('OrtEngine', () => {
+  it('samples every completion from one version while training comes between', async () => {
+    const engine = await engines.load({ generationSlots: 3 });
+    const examples = examplesOf(await collect(engine));
+    const asked = { ...request, groupSize: 12, sampling: { ...request.sampling, maxTokens: 30 } };
+    const found: SampledCompletion[] = [];
+    await engine.saveCheckpoint('before');
+    let training: Promise<unknown> | undefined;
+    for await (const completion of engine.generate(asked, never)) {
+      found.push(completion);
+      training ??= engine.trainStep(plan, examples, never);
+    }
+    await training;
+    await engine.saveCheckpoint('after');
+    const snapshots = new Map([
+      [0, 'before'],
+      [2, 'after'],
+    ]);
+    expect(found).toHaveLength(36);
+    expect(new Set(found.map(({ policyVersion }) => policyVersion))).toEqual(new Set([0, 2]));
+    for (const [version, name] of snapshots) {
+      await engine.restoreCheckpoint(name);
+      expect(engine.version).toBe(version);
+      const own = found.filter(({ policyVersion }) => policyVersion === version);
+      const scores = await engine.score(
+        {
+          items: own.map(({ promptIndex, tokenIds }) => ({
+            promptIds: request.prompts[promptIndex]!,
+            completionIds: tokenIds,
+          })),
+          weights: 'student',
+          temperature: 1,
+          topK: 0,
+        },
+        never,
+      );
+      own.forEach(({ logprobs }, i) => {
+        logprobs.forEach((logprob, t) => {
+          expect(logprob).toBeCloseTo(scores[i]!.logprobs[t]!, 4);
+        });
+      });
+    }
+  });
+
+  it('goes on from a checkpoint exactly where it was', async () => {
+    const engine = await engines.load();
+    const examples = examplesOf(await collect(engine));
+    await engine.trainStep(plan, examples, never);
+    const saved = await engine.saveCheckpoint('resume');
+    expect(saved).toMatchObject({ name: 'resume', version: 2 });
+    const next = { ...plan, expectedVersion: 2 };
+    const report = await engine.trainStep(next, examples, never);
+
+    const other = await engines.load();
+    expect(await other.restoreCheckpoint('resume')).toEqual(saved);
+    expect(other.version).toBe(2);
+    expect((await other.trainStep(next, examples, never)).steps).toEqual(report.steps);
+    expect(await fingerprint(other)).toEqual(await fingerprint(engine));
+    expect(await fingerprint(other, 'teacher')).toEqual(await fingerprint(engine, 'teacher'));
+  });
+
+  it('returns to the weights it was started with', async () => {
+    const engine = await engines.load();
+    const [student, completions] = [await fingerprint(engine), await collect(engine)];
+    const report = await engine.trainStep(plan, examplesOf(completions), never);
+    expect(await engine.restoreCheckpoint('initial')).toMatchObject({ name: 'initial', version: 0 });
+    expect(engine.version).toBe(0);
+    expect(await fingerprint(engine)).toEqual(student);
+    expect(await fingerprint(engine, 'teacher')).toEqual(student);
+    expect((await engine.trainStep(plan, examplesOf(completions), never)).steps).toEqual(report.steps);
+  });
+
+  it('lists checkpoints, the initial one among them', async () => {
+    const engine = await engines.load({ checkpointFolder: join(engines.folder, 'listed') });
+    await engine.saveCheckpoint('one');
+    expect((await engine.listCheckpoints()).map(({ name }) => name)).toEqual(['one', 'initial']);
+  });
+
+  it('keeps everything when a checkpoint is missing or corrupt', async () => {
+    const checkpointFolder = join(engines.folder, 'corrupt');
+    const engine = await engines.load({ checkpointFolder });
+    await engine.trainStep(plan, examplesOf(await collect(engine)), never);
+    const before = await fingerprint(engine);
+    await engine.saveCheckpoint('bad');
+    const manifest = join(checkpointFolder, 'bad.json');
+    await writeFile(
+      manifest,
+      (await readFile(manifest, 'utf8')).replace(/"sha256": "..../, '"sha256": "0000'),
+    );
+    await expect(engine.restoreCheckpoint('bad')).rejects.toThrow(CheckpointError);
+    await expect(engine.restoreCheckpoint('none')).rejects.toMatchObject({ reason: 'missing' });
+    expect(engine.version).toBe(2);
+    expect(await fingerprint(engine)).toEqual(before);
+  });
+
+  it('exports a folder that it can be started from', async () => {
+    const engine = await engines.load();
+    await engine.trainStep(plan, examplesOf(await collect(engine)), never);
+    const folder = await engine.exportCheckpoint('better');
+    const other = await engines.load({ modelFolder: folder });
+    expect(other.card).toEqual({ ...engine.card, model: 'better' });
+    expect(await fingerprint(other)).toEqual(await fingerprint(engine));
+  });
+
+  it('names the item that cannot be scored', async () => {
+    const engine = await engines.load();
+    const wrong = engine.score(
+      { items: [{ promptIds: [1], completionIds: [] }], weights: 'student', temperature: 0, topK: 32 },
       never,
     );
-    const difference = Math.max(
-      ...completions.flatMap(({ logprobs }, i) =>
-        logprobs.map((logprob, t) => Math.abs(logprob - scores[i]!.logprobs[t]!)),
-      ),
-    );
-    console.log(`max |sampled - scored logprob| = ${difference.toExponential(1)}`);
-    expect(completions).toHaveLength(12);
-    expect(difference).toBeLessThan(1e-4);
+    await expect(wrong).rejects.toMatchObject({
+      violations: [
+        { field: 'temperature' },
+        { field: 'top_k' },
+        { field: 'items[0]', description: 'the completion is empty' },
+      ],
+    });
   });
 
-  it('samples the same completions however many slots share the work', async () => {
-    const few = await generate(await load({ generationSlots: 2 }));
-    const many = await generate(await load({ generationSlots: 16, threads: 2 }));
-    expect(few.map(({ tokenIds }) => tokenIds)).toEqual(many.map(({ tokenIds }) => tokenIds));
+  it('refuses work after it is closed', async () => {
+    const engine = await engines.load();
+    await engine.close();
+    await expect(engine.trainStep(plan, [], never)).rejects.toThrow('The engine is closed.');
   });
 
-  it('takes steps', async () => {
-    const engine = await load();
-    const examples = await examplesOf(engine);
-    const report = await engine.trainStep(plan, examples, never);
-    console.log(JSON.stringify(report, null, 1));
-    expect(report.version).toBe(2);
-    expect(engine.version).toBe(2);
-    expect(testConfig.layers).toBe(2);
+  it('says what it loaded to the logger it was given', async () => {
+    const messages: string[] = [];
+    const log = (_: unknown, message: string) => {
+      messages.push(message);
+    };
+    const engine = await loadOrtEngine({
+      modelFolder: join(engines.folder, 'model'),
+      checkpointFolder: join(engines.folder, 'checkpoints'),
+      threads: 1,
+      generationSlots: 1,
+      microBatchTokens: 8,
+      logger: { info: log, warn: log },
+    });
+    await engine.close();
+    expect(messages).toEqual(['model loaded']);
   });
 });

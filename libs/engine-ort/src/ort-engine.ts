@@ -99,7 +99,7 @@ export class OrtEngine implements Engine {
       const { model, policy } = this;
       if (plan.expectedVersion !== policy.version)
         throw new VersionMismatchError(plan.expectedVersion, policy.version);
-      this.gradient ??= new GradientSum(model.config, policy.student.flat.length);
+      this.gradient ??= new GradientSum(model, policy.student.flat.length);
       const report = await trainTransaction(
         { model, policy, gradient: this.gradient },
         plan,

@@ -1,6 +1,6 @@
 import { randomWeights, writeModelFolder, type LlamaConfig, type WeightSet } from '@backsight/engine';
 
-/** A Llama of about 9,000 weights, with two queries per key, for tests. */
+/** A Llama of about 13,000 weights, with two queries per key, for tests. */
 export const testConfig: LlamaConfig = {
   modelType: 'llama',
   hiddenSize: 24,

@@ -15,12 +15,23 @@ export function modelBytes(graph: Graph): Uint8Array {
   writer.tag(1, WireType.Varint).int64(irVersion);
   text(writer, 2, 'backsight');
   message(writer, 7, (body) => {
-    for (const node of graph.nodes) message(body, 1, (inner) => writeNode(inner, node, nameOf));
+    for (const node of graph.nodes)
+      message(body, 1, (inner) => {
+        writeNode(inner, node, nameOf);
+      });
     text(body, 2, 'backsight');
-    for (const constant of graph.constants) message(body, 5, (inner) => writeConstant(inner, constant));
-    for (const input of graph.inputs) message(body, 11, (inner) => writeValueInfo(inner, input.name, input));
+    for (const constant of graph.constants)
+      message(body, 5, (inner) => {
+        writeConstant(inner, constant);
+      });
+    for (const input of graph.inputs)
+      message(body, 11, (inner) => {
+        writeValueInfo(inner, input.name, input);
+      });
     for (const [name, value] of graph.outputs)
-      message(body, 12, (inner) => writeValueInfo(inner, name, value));
+      message(body, 12, (inner) => {
+        writeValueInfo(inner, name, value);
+      });
   });
   for (const [domain, version] of opsets)
     message(writer, 8, (opset) => {
@@ -49,7 +60,9 @@ function writeNode(writer: BinaryWriter, node: Node, nameOf: (value: Value) => s
   text(writer, 3, node.name);
   text(writer, 4, node.op);
   for (const [key, attribute] of Object.entries(node.attributes))
-    message(writer, 5, (inner) => writeAttribute(inner, key, attribute));
+    message(writer, 5, (inner) => {
+      writeAttribute(inner, key, attribute);
+    });
   text(writer, 7, node.domain);
 }
 

@@ -32,9 +32,9 @@ export type Derivative = (adjoint: Adjoint) => readonly (Value | undefined)[];
 /** What the derivative of an operator is given; it adds its nodes to the graph its operator is in. */
 export interface Adjoint {
   /** The gradient of an output, or `undefined` where it is zero. */
-  gradient(index: number): Value | undefined;
+  readonly gradient: (index: number) => Value | undefined;
   /** Whether the gradient of an input is asked for. */
-  needs(index: number): boolean;
+  readonly needs: (index: number) => boolean;
 }
 
 export const int = (value: number): Attribute => ({ kind: 'int', value });

@@ -1,10 +1,10 @@
-import type { LlamaConfig } from '@backsight/engine';
-import type { CompletionScore } from '@backsight/engine';
+import type { CompletionScore, LlamaConfig } from '@backsight/engine';
 import { floatTensor, idTensor, type Feeds } from '../session.js';
 import { outputParameter, parameterFeeds } from './parameters.js';
 import { Programs } from './programs.js';
 import { rotaryFeeds } from './rotary-tables.js';
 import { scoring } from './scoring-graph.js';
+import { cheaperEmbeddingGradient, type EmbeddingGradient } from './training-graph.js';
 import { packSequences, type Sequence } from './sequences.js';
 
 /** A Llama without weights of its own: runs any weight set of its shape. */
@@ -18,6 +18,7 @@ export class Model {
     /** Padded tokens in one run. */
     readonly microBatchTokens: number,
     threads: number,
+    readonly embeddingGradient: EmbeddingGradient = cheaperEmbeddingGradient(config),
   ) {
     this.programs = new Programs(config, threads);
     this.tables = rotaryFeeds(config);

@@ -6,11 +6,23 @@ import { scale } from '../graph/ops/multiply.js';
 import type { Value } from '../graph/value.js';
 import { addObjective, type ObjectiveStructure } from '../objective/objective-graph.js';
 import { forward, project } from './forward.js';
-import { declareWeights, embeddingName, llamaParameters, outputParameter } from './parameters.js';
+import { declareWeights, embeddingName, llamaParameters, type Parameter } from './parameters.js';
+
+/**
+ * How the gradient of the looked-up embedding is added up per id: in the graph by a one-hot product, which costs a matrix
+ * [B*T, V], or on the host from the gradient of the rows.
+ */
+export type EmbeddingGradient = 'one-hot' | 'rows';
+
+/** The cheaper way for a vocabulary. */
+export function cheaperEmbeddingGradient({ vocabularySize }: LlamaConfig): EmbeddingGradient {
+  return vocabularySize <= 4096 ? 'one-hot' : 'rows';
+}
 
 /** What is fixed when a training graph is built. */
 export interface TrainingGraphOptions {
   readonly objective: ObjectiveStructure;
+  readonly embeddingGradient: EmbeddingGradient;
   /** Share of the live logits in a trust-region teacher's; absent: the teacher is one weight set. */
   readonly trustRegionRate?: number;
 }
@@ -46,11 +58,11 @@ export function trainingGraph(config: LlamaConfig, options: TrainingGraphOptions
     addObjective(graph, options.objective, { studentLogits, ...(teacherLogits && { teacherLogits }) }),
   );
   const targets = new Map<string, Value>();
-  for (const { name } of llamaParameters(config)) {
+  for (const { name } of differentiatedParameters(config, options.embeddingGradient)) {
     const value = graph.inputs.find((input) => input.name === name);
-    if (value !== undefined && parameterHasGradient(config, name)) targets.set(gradientOutput(name), value);
+    if (value !== undefined) targets.set(gradientOutput(name), value);
   }
-  if (!embeddingInGraph(config)) targets.set(embeddedGradient, embedded);
+  if (options.embeddingGradient === 'rows') targets.set(embeddedGradient, embedded);
   const gradients = differentiate(graph, [{ value: studentLogits, gradient }], [...targets.values()]);
   [...targets.keys()].forEach((name, i) => {
     const value = gradients[i];
@@ -59,17 +71,14 @@ export function trainingGraph(config: LlamaConfig, options: TrainingGraphOptions
   return graph;
 }
 
-/** Whether the graph itself adds up the embedding's gradient, which costs a one-hot matrix [B*T, V]. */
-export function embeddingInGraph(config: LlamaConfig): boolean {
-  return config.vocabularySize <= largestOneHot;
+/** The parameters whose gradient the graph writes: all, but an untied embedding that is left to the host. */
+export function differentiatedParameters(
+  config: LlamaConfig,
+  embeddingGradient: EmbeddingGradient,
+): readonly Parameter[] {
+  const onHost = embeddingGradient === 'rows' && !config.tiedEmbeddings;
+  return llamaParameters(config).filter(({ name }) => !(onHost && name === embeddingName));
 }
-
-/** Whether the graph has a gradient output for the parameter: all have, but an untied embedding that is left to the host. */
-export function parameterHasGradient(config: LlamaConfig, parameter: string): boolean {
-  return parameter !== embeddingName || embeddingInGraph(config) || outputParameter(config) === embeddingName;
-}
-
-const largestOneHot = 4096;
 
 /** The teacher's logits from its final hidden states and its own output projection. Shape [N, V]. */
 function teacherLogitsOf(graph: Graph, config: LlamaConfig, trustRegionRate: number | undefined): Value {

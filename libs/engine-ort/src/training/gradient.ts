@@ -1,33 +1,24 @@
-import { embeddingName, llamaParameters, viewOf, type Parameter } from '../llama/parameters.js';
-import {
-  embeddedGradient,
-  embeddingInGraph,
-  gradientOutput,
-  parameterHasGradient,
-} from '../llama/training-graph.js';
-import type { LlamaConfig } from '@backsight/engine';
-import { floatTensor, type Feeds, type Outputs } from '../session.js';
+import type { Model } from '../llama/model.js';
+import { viewOf } from '../llama/parameters.js';
 import type { SequenceBatch } from '../llama/sequences.js';
+import { differentiatedParameters, embeddedGradient, gradientOutput } from '../llama/training-graph.js';
+import { floatTensor, type Feeds, type Outputs } from '../session.js';
 
 /** The gradient of a mini-batch, summed over its micro-batches in the layout of the flat weights. */
 export class GradientSum {
   /** Valid after `begin` and any number of runs. */
   readonly total: Float32Array;
-  private readonly part: Float32Array;
-  private readonly parameters: readonly Parameter[];
   private readonly intoTotal: Feeds;
-  private readonly intoPart: Feeds;
+  /** Where runs after the first write, to be added. */
+  private part: { readonly values: Float32Array; readonly into: Feeds } | undefined;
   private empty = true;
 
   constructor(
-    private readonly config: LlamaConfig,
+    private readonly model: Model,
     size: number,
   ) {
     this.total = new Float32Array(size);
-    this.part = new Float32Array(size);
-    this.parameters = llamaParameters(config).filter(({ name }) => parameterHasGradient(config, name));
     this.intoTotal = this.outputsOver(this.total);
-    this.intoPart = this.outputsOver(this.part);
   }
 
   /** Starts a mini-batch at zero. */
@@ -38,34 +29,39 @@ export class GradientSum {
 
   /** Where the next run of a training graph must write its gradients. */
   get into(): Feeds {
-    return this.empty ? this.intoTotal : this.intoPart;
+    return this.empty ? this.intoTotal : this.laterPart().into;
   }
 
   /** Adds what a run wrote. */
   add(outputs: Outputs, batch: SequenceBatch): void {
-    if (!this.empty) addInto(this.total, this.part);
+    if (!this.empty) addInto(this.total, this.laterPart().values);
     this.empty = false;
-    if (!embeddingInGraph(this.config))
+    if (this.model.embeddingGradient === 'rows')
       this.addEmbeddedRows(outputs.floats(embeddedGradient), batch.paddedIds);
   }
 
-  /** The embedding's gradient by the rows that were looked up: each row is added to its id's, one after the other. */
+  /** Adds the gradient of each looked-up row to its id's, one after the other; the embedding lies first in the flat weights. */
   private addEmbeddedRows(rows: Float32Array, ids: readonly number[]): void {
-    const width = this.config.hiddenSize;
-    const embedding = llamaParameters(this.config).find(({ name }) => name === embeddingName);
-    if (embedding === undefined) throw new Error('There is no embedding.');
-    const target = viewOf(embedding, this.total);
+    const { total } = this;
+    const width = this.model.config.hiddenSize;
     ids.forEach((id, row) => {
-      for (let i = 0; i < width; i++) {
-        const at = id * width + i;
-        target[at] = (target[at] ?? 0) + (rows[row * width + i] ?? 0);
-      }
+      for (let i = 0; i < width; i++)
+        total[id * width + i] = (total[id * width + i] ?? 0) + (rows[row * width + i] ?? 0);
     });
   }
 
+  private laterPart() {
+    if (this.part === undefined) {
+      const values = new Float32Array(this.total.length);
+      this.part = { values, into: this.outputsOver(values) };
+    }
+    return this.part;
+  }
+
   private outputsOver(flat: Float32Array): Feeds {
+    const { config, embeddingGradient } = this.model;
     return Object.fromEntries(
-      this.parameters.map((parameter) => [
+      differentiatedParameters(config, embeddingGradient).map((parameter) => [
         gradientOutput(parameter.name),
         floatTensor(viewOf(parameter, flat), parameter.shape),
       ]),

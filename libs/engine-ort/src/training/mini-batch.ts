@@ -32,7 +32,10 @@ export class MiniBatch {
     const losses: TermLosses = { distillation: 0, policyGradient: 0, likelihood: 0 };
     gradient.begin();
     if (this.scaled.length > 0) {
-      const session = await model.programs.training(trainingOptions(this.plan));
+      const session = await model.programs.training({
+        ...trainingOptions(this.plan),
+        embeddingGradient: model.embeddingGradient,
+      });
       for (const batch of packSequences(this.scaled.map(studentSequence), model.microBatchTokens)) {
         signal.throwIfAborted();
         const examples = batch.items.flatMap((item) => this.scaled[item] ?? []);
