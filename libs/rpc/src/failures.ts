@@ -14,8 +14,8 @@ import type { Violation } from './failure.js';
 /** The `domain` of every ErrorInfo that a room sends. */
 const domain = 'backsight';
 
-/** Status and details travel in one HTTP/2 header block (8 KiB by convention), so words and lists are bounded. */
-const longest = { message: 1500, description: 300, violations: 16 };
+/** Status and details travel in one HTTP/2 header block (8 KiB by convention), so words (in characters) and lists are bounded. */
+const longest = { message: 700, field: 120, description: 200, violations: 8 };
 
 /** The request can never be right: INVALID_ARGUMENT with a BadRequest, one violation per field. */
 export function invalidArgument(violations: readonly Violation[]): RichServerError {
@@ -91,9 +91,10 @@ function retryInfo(retryAfterMs: number): RetryInfo {
 }
 
 function bounded(violations: readonly Violation[]): Violation[] {
-  return violations
-    .slice(0, longest.violations)
-    .map(({ field, description }) => ({ field, description: cut(description, longest.description) }));
+  return violations.slice(0, longest.violations).map(({ field, description }) => ({
+    field: cut(field, longest.field),
+    description: cut(description, longest.description),
+  }));
 }
 
 function sentence(told: readonly Violation[], count: number): string {
@@ -104,6 +105,8 @@ function sentence(told: readonly Violation[], count: number): string {
   return cut(words.join('; '), longest.message) + more;
 }
 
+/** The text's beginning; well-formed, since half a surrogate pair cannot be encoded. */
 function cut(text: string, length: number): string {
-  return text.length <= length ? text : `${text.slice(0, length - 3)}...`;
+  const kept = text.length <= length ? text : `${text.slice(0, length - 3)}...`;
+  return Buffer.from(kept, 'utf8').toString('utf8');
 }

@@ -43,6 +43,7 @@ export async function runRoom<Config extends { readonly logLevel: LogLevel }>(
     process.stdout.write(`${name} listening on ${started.address}\n`);
     const why = await stop.requested;
     logger.info({ why }, 'draining');
+    setTimeout(() => process.exit(1), graceMs + 5000).unref(); // a drain that hangs does not keep the process
     await started.shutdown(graceMs);
   } catch (error) {
     for (const line of describeError(error).split('\n')) process.stderr.write(`${name}: ${line}\n`);

@@ -7,6 +7,7 @@ import { formatAddress, parseAddress } from './address.js';
 import { callIdentity } from './call-identity.js';
 import { failureMapping } from './failure-mapping.js';
 import { createHealth } from './health.js';
+import { redirectLibraryLog } from './library-log.js';
 import { listenProblem } from './listen-problem.js';
 import type { Logger } from './logger.js';
 import { messageLimits } from './message-limits.js';
@@ -54,6 +55,7 @@ export interface RunningServer {
 export async function serve(options: ServeOptions): Promise<RunningServer> {
   const { name, address, services, logger } = options;
   const { host } = parseAddress(address);
+  redirectLibraryLog(logger);
   const names = services.map(({ fullName }) => fullName);
   const health = createHealth(names);
   const registry = options.registry ?? createRegistry(name);
