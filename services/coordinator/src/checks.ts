@@ -1,0 +1,97 @@
+/** Whether the rooms can do what a recipe asks: what is missing, room by room, before anything is started. */
+import { ObjectiveKind } from '@backsight/contract/policy';
+import type { Recipe } from './recipe/recipe.js';
+import type { EnvironmentCard, PolicyCard } from './rooms/rooms.js';
+import { teacherKinds } from './rooms/wire.js';
+
+/** What the rooms say of themselves. */
+export interface RoomCards {
+  readonly policy: PolicyCard;
+  readonly environment: EnvironmentCard;
+  /** Names of the policy's checkpoints. */
+  readonly checkpoints: readonly string[];
+}
+
+/** One sentence per thing that is missing; none when the run can start. */
+export function missingFor(recipe: Recipe, cards: RoomCards): readonly string[] {
+  return [
+    ...objectives(recipe, cards.policy),
+    ...lengths(recipe, cards),
+    ...startingPoint(recipe, cards.checkpoints),
+    ...splits(recipe, cards.environment),
+  ];
+}
+
+function objectives({ objective, teacher }: Recipe, { model, training }: PolicyCard): readonly string[] {
+  const missing: string[] = [];
+  const has = training?.objectives ?? [];
+  if (objective.distillation !== undefined && !has.includes(ObjectiveKind.DISTILLATION)) {
+    missing.push(`objective.distillation: the engine of ${model} cannot distil`);
+  }
+  if (objective.policyGradient !== undefined && !has.includes(ObjectiveKind.POLICY_GRADIENT)) {
+    missing.push(`objective.policyGradient: the engine of ${model} has no policy gradient`);
+  }
+  if (objective.likelihood !== undefined && !has.includes(ObjectiveKind.LIKELIHOOD)) {
+    missing.push(`objective.likelihood: the engine of ${model} has no likelihood objective`);
+  }
+  if (teacher !== undefined && !(training?.teachers ?? []).includes(teacherKinds[teacher.kind])) {
+    missing.push(`teacher.kind: the engine of ${model} keeps no ${teacher.kind} teacher`);
+  }
+  const support = objective.distillation?.support;
+  const largest = training?.maxSupport ?? 0;
+  if (support !== undefined && support.kind !== 'full' && largest > 0 && support.k > largest) {
+    missing.push(
+      `objective.distillation.support.k: is ${support.k}, the engine of ${model} takes at most ${largest}`,
+    );
+  }
+  return missing;
+}
+
+function lengths(recipe: Recipe, { policy, environment }: RoomCards): readonly string[] {
+  const missing: string[] = [];
+  const { contextWindow, limits } = policy;
+  for (const [key, sampling] of [
+    ['sampling', recipe.sampling] as const,
+    ['evaluation.sampling', recipe.evaluation?.sampling] as const,
+  ]) {
+    if (sampling !== undefined && sampling.maxTokens >= contextWindow) {
+      missing.push(
+        `${key}.maxTokens: is ${sampling.maxTokens}, which leaves no room for a prompt in the context window of ${contextWindow} tokens`,
+      );
+    }
+  }
+  const examples = recipe.tasksPerStep * recipe.groupSize * Math.max(1, environment.maxTurns);
+  const most = limits?.maxExamples ?? 0;
+  if (most > 0 && examples > most) {
+    missing.push(
+      `tasksPerStep: a step makes up to ${examples} examples (tasks x groupSize x turns), the policy takes at most ${most}`,
+    );
+  }
+  return missing;
+}
+
+function startingPoint({ policy }: Recipe, checkpoints: readonly string[]): readonly string[] {
+  if (policy.start === 'current' || policy.start === 'initial' || checkpoints.includes(policy.start))
+    return [];
+  const known = checkpoints.length === 0 ? 'it has none' : `it has ${checkpoints.slice(0, 8).join(', ')}`;
+  return [`policy.start: the policy has no checkpoint ${policy.start}; ${known}`];
+}
+
+function splits(recipe: Recipe, { name, splits: known }: EnvironmentCard): readonly string[] {
+  const names = known.map((split) => split.name).join(', ');
+  const missing = (key: string, split: string): string =>
+    `${key}: the environment ${name} has no split ${split}; it has ${names}`;
+  const training = known.find((split) => split.name === recipe.environment.split);
+  const { evaluation } = recipe;
+  return [
+    ...(training === undefined ? [missing('environment.split', recipe.environment.split)] : []),
+    ...(training !== undefined && training.taskCount < recipe.tasksPerStep
+      ? [
+          `tasksPerStep: is ${recipe.tasksPerStep}, the split ${training.name} has ${training.taskCount} tasks`,
+        ]
+      : []),
+    ...(evaluation !== undefined && !known.some((split) => split.name === evaluation.split)
+      ? [missing('evaluation.split', evaluation.split)]
+      : []),
+  ];
+}

@@ -1,0 +1,20 @@
+import { isMap, type Json } from './json.js';
+
+/**
+ * Settings changed by settings, as in a JSON merge patch (RFC 7386): maps are merged key by key, null takes a key away,
+ * anything else replaces. A map whose `kind` changes is replaced whole: its other keys belonged to the other kind.
+ */
+export function merge(base: Json, change: Json): Json {
+  if (!isMap(change)) return change;
+  const merged: Record<string, Json> = isMap(base) && sameKind(base, change) ? { ...base } : {};
+  for (const [key, value] of Object.entries(change)) {
+    if (value === null) Reflect.deleteProperty(merged, key);
+    else merged[key] = merge(merged[key] ?? null, value);
+  }
+  return merged;
+}
+
+const sameKind = (
+  base: { readonly [key: string]: Json },
+  change: { readonly [key: string]: Json },
+): boolean => change['kind'] === undefined || base['kind'] === undefined || change['kind'] === base['kind'];

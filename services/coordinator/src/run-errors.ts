@@ -1,0 +1,18 @@
+/** There is no run of that name. */
+export class NoSuchRunError extends Error {
+  override readonly name = 'NoSuchRunError';
+  constructor(readonly runId: string) {
+    super(`There is no run ${runId}.`);
+  }
+}
+
+/** The right request at the wrong moment; `what` is the thing whose state is not so. */
+export class PreconditionError extends Error {
+  override readonly name = 'PreconditionError';
+  constructor(
+    readonly what: string,
+    readonly problem: string,
+  ) {
+    super(`${what}: ${problem}`);
+  }
+}

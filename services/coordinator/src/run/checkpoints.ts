@@ -1,0 +1,54 @@
+/** Checkpoints of a run's policy, from which the run goes on when the policy itself is lost. */
+import { describeError, readFailure } from '@backsight/rpc';
+import { patiently } from '../rooms/patience.js';
+import { deadlines } from '../rooms/rooms.js';
+import { type OpenRun, warn } from './open-run.js';
+
+/** Saves the checkpoint that is due after a step, unless it is saved already. */
+export async function saveIfDue(run: OpenRun, step: number): Promise<void> {
+  const { everySteps, keepLast } = run.recipe.checkpoint;
+  if (step === 0 || everySteps === 0) return;
+  if (step % everySteps !== 0 && step !== run.recipe.steps) return;
+  const place = Math.ceil(step / everySteps);
+  await save(run, step, keepLast === undefined ? `step-${step}` : `slot-${place % keepLast}`);
+}
+
+/** Saves the policy of a run that pauses: by the time it resumes, the policy may have been restarted or trained by another run. */
+export async function saveForPause(run: OpenRun, step: number): Promise<void> {
+  if (step > 0) await save(run, step, 'paused');
+}
+
+/** A checkpoint that cannot be written is a warning: the run can go on without it. */
+async function save(run: OpenRun, step: number, suffix: string): Promise<void> {
+  const { runId, store, players } = run;
+  const { policy, patience } = players;
+  if ((await store.journal.step(runId, step))?.checkpoint !== undefined) return;
+  const name = `${runId}-${suffix}`;
+  try {
+    await patiently(`the policy at ${policy.address}`, patience, async () => {
+      const options = { signal: patience.signal, deadlineMs: deadlines.checkpoint };
+      await policy.client.saveCheckpoint({ name }, options).catch((error: unknown) => {
+        throw isRefusal(error) ? new CheckpointRefusedError(describeError(error)) : error;
+      });
+    });
+  } catch (error) {
+    if (!(error instanceof CheckpointRefusedError)) throw error;
+    await warn(
+      run,
+      'checkpoint-not-saved',
+      `The checkpoint of step ${step} could not be saved: ${error.message}`,
+    );
+    return;
+  }
+  await store.journal.recordCheckpoint(runId, step, name);
+}
+
+class CheckpointRefusedError extends Error {
+  override readonly name = 'CheckpointRefusedError';
+}
+
+/** A full disk stays full for longer than a run should wait. */
+const isRefusal = (error: unknown): boolean => {
+  const code = readFailure(error)?.code;
+  return code === 'RESOURCE_EXHAUSTED' || code === 'FAILED_PRECONDITION' || code === 'UNIMPLEMENTED';
+};

@@ -1,0 +1,46 @@
+/** Conducts a run from where its books leave off to its end, or to the next rest. */
+import { saveForPause, saveIfDue } from './checkpoints.js';
+import { evaluateIfDue } from './evaluate.js';
+import type { OpenRun } from './open-run.js';
+import { PolicyMovedOnError } from './policy-moved-on.js';
+import { takeHold } from './recovery.js';
+import { takeStep } from './step.js';
+
+export type Ending = 'succeeded' | 'paused';
+
+/** Most times in a row that a policy may be lost and brought back. */
+const MOST_RECOVERIES = 3;
+
+/** Takes steps until all are taken or `shouldPause` says to rest between two. */
+export async function conduct(run: OpenRun, shouldPause: () => boolean): Promise<Ending> {
+  try {
+    await takeHold(run);
+    let step = await stepsFinished(run);
+    for (let recoveries = 0; ;) {
+      try {
+        await saveIfDue(run, step);
+        await evaluateIfDue(run, step);
+        if (step === run.recipe.steps) return 'succeeded';
+        if (shouldPause()) {
+          await saveForPause(run, step);
+          return 'paused';
+        }
+        await takeStep(run, step + 1);
+        step += 1;
+        recoveries = 0;
+      } catch (error) {
+        if (!(error instanceof PolicyMovedOnError) || recoveries === MOST_RECOVERIES) throw error;
+        recoveries += 1;
+        run.logger.warn({ err: error, step }, 'the policy has moved on');
+        await run.ahead.abandon();
+        await takeHold(run);
+      }
+    }
+  } finally {
+    await run.ahead.abandon();
+  }
+}
+
+async function stepsFinished({ runId, store }: OpenRun): Promise<number> {
+  return (await store.runs.get(runId))?.step ?? 0;
+}

@@ -1,0 +1,97 @@
+/** Evaluates a split: every task is played some times, and nothing is trained. */
+import type { TaskResult } from '@backsight/contract/coordinator';
+import type { Recipe } from '../recipe/recipe.js';
+import { patiently } from '../rooms/patience.js';
+import { listTasks } from '../rooms/rooms.js';
+import type { PlayedEpisode } from '../store/rollout-record.js';
+import { type OpenRun, versionOf } from './open-run.js';
+import { versionCheck } from './play-step.js';
+import type { Players } from './players.js';
+import { playGroups } from './rollout.js';
+import { seedOf } from './seeds.js';
+
+/** What to evaluate and how. */
+export interface EvaluationRequest {
+  readonly split: string;
+  /** At least 1. */
+  readonly samplesPerTask: number;
+  readonly sampling: Recipe['sampling'];
+  readonly seed: number;
+  readonly checkVersion: (policyVersion: number) => void;
+  readonly onProgress: (done: number, total: number) => void;
+}
+
+/** What came of it. */
+export interface Evaluation {
+  /** Mean over tasks of the share of samples that solve the task. */
+  readonly passRate: number;
+  /** Mean over tasks of the mean reward. */
+  readonly reward: number;
+  readonly samples: number;
+  readonly tasks: readonly TaskResult[];
+}
+
+export async function evaluateSplit(players: Players, request: EvaluationRequest): Promise<Evaluation> {
+  const { environment, patience } = players;
+  const tasks = await patiently(`the environment at ${environment.address}`, patience, () =>
+    listTasks(environment, request.split, patience.signal),
+  );
+  const results = new Map<number, TaskResult>();
+  await playGroups(players, {
+    groups: tasks.map(({ taskId }, groupIndex) => ({ groupIndex, taskId })),
+    groupSize: request.samplesPerTask,
+    sampling: request.sampling,
+    // The same for every evaluation of a run, so that a change of the figure is a change of the policy.
+    seedOf: (...path) => seedOf(request.seed, 'evaluation', request.split, ...path),
+    checkVersion: request.checkVersion,
+    onGroup: (episodes) => {
+      const [first] = episodes;
+      if (first !== undefined) results.set(first.groupIndex, taskResult(first.taskId, episodes));
+      return Promise.resolve();
+    },
+    onProgress: request.onProgress,
+  });
+  const inOrder = [...results].sort(([a], [b]) => a - b).map(([, result]) => result);
+  return {
+    passRate: mean(inOrder.map(({ solved, samples }) => solved / samples)),
+    reward: mean(inOrder.map(({ reward }) => reward)),
+    samples: inOrder.reduce((sum, { samples }) => sum + samples, 0),
+    tasks: inOrder,
+  };
+}
+
+/** Makes the evaluation that is due after a step, unless it is made already. Step 0 is before training. */
+export async function evaluateIfDue(run: OpenRun, step: number): Promise<void> {
+  const { runId, recipe, store } = run;
+  const { evaluation } = recipe;
+  if (evaluation === undefined || !isDue(evaluation, step, recipe.steps)) return;
+  if (await store.evaluations.has(runId, step, evaluation.split)) return;
+  const { passRate, reward, samples, tasks } = await evaluateSplit(run.players, {
+    ...evaluation,
+    seed: recipe.seed,
+    checkVersion: versionCheck(await versionOf(run), 0),
+    onProgress: (done, total) => {
+      run.progress('evaluate', step, done, total);
+    },
+  });
+  const rollouts = (await store.runs.get(runId))?.rollouts ?? 0;
+  const evaluated = { step, split: evaluation.split, passRate, reward, samples, rollouts };
+  await store.evaluations.record(runId, evaluated, tasks);
+}
+
+function isDue(evaluation: NonNullable<Recipe['evaluation']>, step: number, steps: number): boolean {
+  if (step === 0) return evaluation.beforeTraining;
+  return step % evaluation.everySteps === 0 || step === steps;
+}
+
+function taskResult(taskId: string, episodes: readonly PlayedEpisode[]): TaskResult {
+  return {
+    taskId,
+    solved: episodes.filter(({ outcome }) => outcome.solved).length,
+    samples: episodes.length,
+    reward: mean(episodes.map(({ outcome }) => outcome.reward)),
+  };
+}
+
+const mean = (values: readonly number[]): number =>
+  values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;

@@ -1,0 +1,77 @@
+/** Those who play episodes: a policy that writes and an environment that answers. */
+import { createRenderer, type Renderer } from '@backsight/renderer';
+import { describeError } from '@backsight/rpc';
+import { patiently, type Patience } from '../rooms/patience.js';
+import {
+  deadlines,
+  type EnvironmentCard,
+  type EnvironmentRoom,
+  type PolicyCard,
+  type PolicyRoom,
+  type Rooms,
+} from '../rooms/rooms.js';
+
+export interface Players {
+  readonly policy: PolicyRoom;
+  readonly environment: EnvironmentRoom;
+  readonly policyCard: PolicyCard;
+  readonly environmentCard: EnvironmentCard;
+  readonly renderer: Renderer;
+  /** How long to bear with a room that is away. */
+  readonly patience: Patience;
+}
+
+/** Whom to play with. */
+export interface Parties {
+  readonly policyAddress: string;
+  readonly environmentAddress: string;
+  /** Further variables of the chat template. */
+  readonly templateArguments: Readonly<Record<string, unknown>>;
+}
+
+/** The policy's tokenizer or chat template cannot be used. */
+export class UnusablePolicyError extends Error {
+  override readonly name = 'UnusablePolicyError';
+}
+
+/** Meets the rooms and prepares to render for this policy. */
+export async function meetPlayers(rooms: Rooms, parties: Parties, patience: Patience): Promise<Players> {
+  const policy = rooms.policy(parties.policyAddress);
+  const environment = rooms.environment(parties.environmentAddress);
+  const [policyCard, environmentCard] = await Promise.all([
+    describePolicy(policy, patience),
+    patiently(`the environment at ${environment.address}`, patience, () =>
+      environment.client.describe({}, { signal: patience.signal, deadlineMs: deadlines.describe }),
+    ),
+  ]);
+  return {
+    policy,
+    environment,
+    policyCard,
+    environmentCard,
+    renderer: rendererOf(policyCard, parties.templateArguments),
+    patience,
+  };
+}
+
+/** The policy's card, with the version it is at now. */
+export async function describePolicy(policy: PolicyRoom, patience: Patience): Promise<PolicyCard> {
+  return patiently(`the policy at ${policy.address}`, patience, () =>
+    policy.client.describe({}, { signal: patience.signal, deadlineMs: deadlines.describe }),
+  );
+}
+
+function rendererOf(card: PolicyCard, templateArguments: Readonly<Record<string, unknown>>): Renderer {
+  try {
+    return createRenderer({
+      tokenizerJson: card.tokenizerJson,
+      tokenizerConfigJson: card.tokenizerConfigJson,
+      chatTemplate: card.chatTemplate,
+      templateArguments,
+    });
+  } catch (error) {
+    throw new UnusablePolicyError(`The policy ${card.model} cannot be spoken to: ${describeError(error)}`, {
+      cause: error,
+    });
+  }
+}

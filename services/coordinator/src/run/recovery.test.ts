@@ -1,0 +1,154 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { setTimeout as delay } from 'node:timers/promises';
+import { RunState } from '@backsight/contract/coordinator';
+import { type Script, scriptedPolicy } from '@backsight/testing';
+import { toyEnvironment, type ToyOptions } from '../toy-environment.js';
+import { closeToyHouses, openToyHouse } from '../toy-house.js';
+import { eventually, follow, ofKind, stateOf } from '../toy-watching.js';
+import { decide, type Findings } from './recovery.js';
+
+afterEach(closeToyHouses);
+
+/** Sample 0 is right from version 0 on, sample 1 from version 2 on, and so forth. */
+const learner: Script['answer'] = (prompt, { sampleIndex, version }) => {
+  const word = /Say (\w+)\./.exec(prompt)?.[1] ?? '';
+  return version >= 2 * sampleIndex ? word : `not-${word}-${sampleIndex}`;
+};
+
+const openHouse = (script: Partial<Script> = {}, toy: Partial<ToyOptions> = {}) =>
+  openToyHouse(
+    scriptedPolicy({ answer: learner, ...script }),
+    toyEnvironment({ train: ['ant', 'bee', 'cat', 'dog'], heldOut: ['owl', 'pig'], ...toy }),
+  );
+
+describe('decide', () => {
+  const announced = { startVersion: 4, expectedVersion: 6 };
+  const midway: Findings = { recorded: 4, step: 2, announced, found: 4, holds: true };
+
+  it.each<[string, Partial<Findings>, ReturnType<typeof decide>]>([
+    ['a run that never had its policy', { recorded: undefined, step: 0, announced: undefined }, 'start'],
+    ['a policy that is where the last step left it', { announced: undefined }, 'continue'],
+    ['a policy that has not taken the announced step', {}, 'continue'],
+    ['a policy that has taken it', { found: 6 }, 'continue'],
+    ['a policy in the middle of nowhere', { found: 5 }, 'restore'],
+    ['a policy that was restarted', { found: 0 }, 'restore'],
+    ['a policy at the same version that another run has trained', { holds: false }, 'restore'],
+    ['a policy that was restarted before the first step', { recorded: 4, step: 0, found: 0 }, 'start'],
+  ])('decides about %s', (_, findings, decision) => {
+    expect(decide({ ...midway, ...findings })).toBe(decision);
+  });
+});
+
+describe('a coordinator that starts again', () => {
+  it('trains from the journal when it died before TrainStep was taken', async () => {
+    const house = await openHouse();
+    house.policy.faults.add('trainStep', { kind: 'delay', ms: 60_000 });
+    const { runId } = await house.create();
+    await eventually(() => house.policy.calls('trainStep') === 1, 'the first TrainStep');
+    await house.restart();
+    const steps = ofKind(await follow(house, runId), 'stepFinished');
+    expect(steps.map(({ step, policyVersion }) => [step, policyVersion])).toEqual([
+      [1, 2],
+      [2, 4],
+      [3, 6],
+    ]);
+    expect(house.policy.taken).toHaveLength(3);
+    // No rollout was played twice.
+    expect(house.world.begun).toHaveLength(18);
+  });
+
+  it('commits when it died after TrainStep was taken', async () => {
+    const house = await openHouse();
+    const { runId } = await house.create();
+    await eventually(() => house.policy.calls('describe') >= 3, 'taking hold');
+    house.policy.faults.add('trainStep', { kind: 'lose-reply' });
+    house.policy.faults.add('describe', { kind: 'delay', ms: 60_000 });
+    await eventually(() => house.policy.faults.pending('describe') === 0, 'asking for the version');
+    const before = house.policy.taken.length;
+    await house.restart();
+    const events = await follow(house, runId);
+    expect(before).toBeGreaterThan(0);
+    expect(house.policy.taken.map(({ version }) => version)).toEqual([2, 4, 6]);
+    expect(ofKind(events, 'stepFinished').map(({ step }) => step)).toEqual([1, 2, 3]);
+    expect(ofKind(events, 'warning').map(({ code }) => code)).toEqual(['train-report-lost']);
+  });
+
+  it('keeps the groups that were played when it died during rollouts', async () => {
+    let held = true;
+    const house = await openHouse(
+      {},
+      {
+        beforeAnswer: async ({ taskId, signal }) => {
+          if (held && taskId === 'say-cat') await delay(60_000, undefined, { signal });
+        },
+      },
+    );
+    const { runId } = await house.create({ tasksPerStep: 4 });
+    await eventually(
+      async () => (await house.client.listRollouts({ runId })).rollouts.length === 9,
+      'nine rollouts',
+    );
+    const played = house.world.begun.length;
+    held = false;
+    await house.restart();
+    const steps = ofKind(await follow(house, runId), 'stepFinished');
+    expect(steps.map(({ step }) => step)).toEqual([1, 2, 3]);
+    expect(played).toBe(12);
+    // Of the first step only the group that was not finished was played again.
+    expect(house.world.begun).toHaveLength(12 + 3 + 24);
+    expect(house.policy.taken).toHaveLength(3);
+  });
+
+  it('brings a restarted policy back from its checkpoint', async () => {
+    const house = await openHouse();
+    house.policy.faults.add('trainStep', { kind: 'delay', ms: 0 }, { kind: 'delay', ms: 60_000 });
+    const { runId } = await house.create({ checkpoint: { everySteps: 1 } });
+    await eventually(() => house.policy.calls('trainStep') === 2, 'the second TrainStep');
+    await house.shutDown();
+    house.policy.version = 0;
+    await house.restart();
+    const events = await follow(house, runId);
+    expect(ofKind(events, 'warning').map(({ code }) => code)).toEqual(['policy-restored']);
+    expect(house.policy.taken.map(({ version }) => version)).toEqual([2, 4, 6]);
+    expect(ofKind(events, 'stateChanged').at(-1)?.state).toBe(RunState.SUCCEEDED);
+  });
+
+  it('fails a run whose policy is lost, and says what would help', async () => {
+    const house = await openHouse();
+    house.policy.faults.add(
+      'trainStep',
+      { kind: 'delay', ms: 0 },
+      { kind: 'delay', ms: 0 },
+      { kind: 'delay', ms: 60_000 },
+    );
+    const { runId } = await house.create({ steps: 4, checkpoint: { everySteps: 1 } });
+    await eventually(() => house.policy.calls('trainStep') === 3, 'the third TrainStep');
+    await house.shutDown();
+    // The policy was restarted, and the checkpoint of the last finished step holds other weights.
+    house.policy.version = 1;
+    await house.policyClient.saveCheckpoint({ name: `${runId}-step-2` });
+    house.policy.version = 33;
+    await house.restart();
+    const events = await follow(house, runId);
+    expect(ofKind(events, 'stateChanged').at(-1)).toEqual({
+      state: RunState.FAILED,
+      failure: expect.stringMatching(
+        /is at version 33; the run left it at version 4 after step 2, or at 6 had step 3 been taken\. There is no checkpoint of step 2/,
+      ) as unknown as string,
+    });
+    expect(house.policy.taken).toHaveLength(2);
+  });
+
+  it('leaves a run paused that was asked to pause', async () => {
+    const house = await openHouse();
+    house.policy.faults.add('trainStep', { kind: 'delay', ms: 60_000 });
+    const { runId } = await house.create();
+    await eventually(() => house.policy.calls('trainStep') === 1, 'the first TrainStep');
+    await house.client.pauseRun({ runId });
+    await house.restart();
+    expect(await stateOf(house, runId)).toBe(RunState.PAUSED);
+    await house.client.resumeRun({ runId });
+    expect(ofKind(await follow(house, runId), 'stepFinished')).toHaveLength(3);
+    expect(house.policy.taken).toHaveLength(3);
+  });
+});

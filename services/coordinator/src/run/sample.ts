@@ -1,0 +1,51 @@
+/** Samples completions of a batch of prompts, each once, however often the stream breaks. */
+import type { Completion } from '@backsight/contract/policy';
+import type { Recipe } from '../recipe/recipe.js';
+import { Waits } from '../rooms/patience.js';
+import { deadlines } from '../rooms/rooms.js';
+import { packSampling } from '../rooms/wire.js';
+import type { Players } from './players.js';
+
+/** Prompts that get the same number of completions. */
+export interface Batch {
+  /** Shape [B, P]. */
+  readonly prompts: readonly (readonly number[])[];
+  readonly groupSize: number;
+}
+
+/** Yields each completion as it ends. A broken stream is opened again with the same seed, which gives the same completions. */
+export async function* sample(
+  players: Players,
+  batch: Batch,
+  sampling: Recipe['sampling'],
+  seed: number,
+): AsyncGenerator<Completion, void, void> {
+  const { policy, patience } = players;
+  const waits = new Waits(`the policy at ${policy.address}`, patience);
+  const request = {
+    prompts: batch.prompts.map((tokenIds) => ({ tokenIds: [...tokenIds] })),
+    groupSize: batch.groupSize,
+    sampling: { ...packSampling(sampling, seed), stopIds: [] },
+  };
+  const wanted = batch.prompts.length * batch.groupSize;
+  const received = new Set<number>();
+  for (;;) {
+    try {
+      const options = { signal: patience.signal, deadlineMs: deadlines.generate };
+      for await (const { completion } of policy.client.generate(request, options)) {
+        if (completion === undefined) continue;
+        const place = completion.promptIndex * batch.groupSize + completion.sampleIndex;
+        if (received.has(place)) continue;
+        received.add(place);
+        waits.reset();
+        yield completion;
+      }
+      if (received.size === wanted) return;
+      throw new Error(
+        `The policy at ${policy.address} ended Generate with ${received.size} of ${wanted} completions.`,
+      );
+    } catch (error) {
+      await waits.after(error);
+    }
+  }
+}

@@ -1,0 +1,56 @@
+/** Starts a coordinator: store, rooms, runs, service. */
+import { CoordinatorServiceDefinition } from '@backsight/contract/coordinator';
+import { type RoomContext, serve, service, type StartedRoom } from '@backsight/rpc';
+import type { Config } from './config.js';
+import { Coordinator } from './coordinator.js';
+import { coordinatorService } from './coordinator-service.js';
+import { openRooms } from './rooms/rooms.js';
+import { openStore } from './store/store.js';
+import { Watchers } from './watchers.js';
+
+/** Serves, then goes on with what the last process left. On shutdown runs rest as they are, to go on at the next start. */
+export async function startCoordinator(
+  config: Config,
+  { logger }: Pick<RoomContext, 'logger'>,
+): Promise<StartedRoom> {
+  const watchers = new Watchers();
+  const store = await openStore(config.store, (runId) => {
+    watchers.ring(runId);
+  });
+  const rooms = openRooms();
+  const coordinator = new Coordinator({
+    store,
+    rooms,
+    watchers,
+    logger,
+    patienceMs: config.patienceSeconds * 1000,
+  });
+  const close = async (): Promise<void> => {
+    await coordinator.close();
+    rooms.close();
+    await store.close();
+  };
+  try {
+    const server = await serve({
+      name: 'coordinator',
+      address: config.address,
+      services: [service(CoordinatorServiceDefinition, coordinatorService(coordinator, rooms))],
+      logger,
+      metricsAddress: config.metricsAddress,
+      maxConnectionAgeMs: config.maxConnectionAgeMs,
+    });
+    await coordinator.start();
+    return {
+      address: server.address,
+      shutdown: async (graceMs) => {
+        watchers.dismiss();
+        await coordinator.close();
+        await server.shutdown(graceMs);
+        await close();
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

@@ -1,0 +1,65 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { setTimeout as delay } from 'node:timers/promises';
+import { RunState } from '@backsight/contract/coordinator';
+import { type Script, scriptedPolicy } from '@backsight/testing';
+import { toyEnvironment, type ToyOptions } from './toy-environment.js';
+import { closeToyHouses, openToyHouse } from './toy-house.js';
+import { eventually, failureOf, follow, ofKind } from './toy-watching.js';
+
+afterEach(closeToyHouses);
+
+/** Sample 0 is right from version 0 on, sample 1 from version 2 on, and so forth. */
+const learner: Script['answer'] = (prompt, { sampleIndex, version }) => {
+  const word = /Say (\w+)\./.exec(prompt)?.[1] ?? '';
+  return version >= 2 * sampleIndex ? word : `not-${word}-${sampleIndex}`;
+};
+
+const openHouse = (script: Partial<Script> = {}, toy: Partial<ToyOptions> = {}) =>
+  openToyHouse(
+    scriptedPolicy({ answer: learner, ...script }),
+    toyEnvironment({ train: ['ant', 'bee', 'cat', 'dog'], heldOut: ['owl', 'pig'], ...toy }),
+  );
+
+describe('WatchRun', () => {
+  it('replays from any event, then follows, without gap or repetition', async () => {
+    const house = await openHouse();
+    const { runId } = await house.create({ evaluation: { split: 'held-out' } });
+    const [all, ...later] = await Promise.all([0, 1, 3].map((after) => follow(house, runId, after)));
+    const stored = all!.filter(({ sequence }) => sequence > 0);
+    expect(stored.map(({ sequence }) => sequence)).toEqual(stored.map((_, index) => index + 1));
+    expect(stored.at(-1)?.kind).toMatchObject({ value: { state: RunState.SUCCEEDED } });
+    for (const [index, events] of later.entries()) {
+      expect(events.filter(({ sequence }) => sequence > 0)).toEqual(stored.slice([1, 3][index]));
+    }
+    const replay = await follow(house, runId);
+    expect(replay).toEqual(stored);
+  });
+
+  it('tells progress without storing it', async () => {
+    const house = await openHouse({}, { beforeAnswer: () => delay(20) });
+    const { runId } = await house.create();
+    const progress = ofKind(await follow(house, runId), 'phaseProgress');
+    expect(new Set(progress.map(({ phase }) => phase))).toEqual(new Set(['rollout', 'train']));
+    expect(progress.every(({ done, total }) => done <= total)).toBe(true);
+  });
+
+  it('sends those who watch away when the coordinator shuts down', async () => {
+    const house = await openHouse();
+    house.policy.faults.add('trainStep', { kind: 'delay', ms: 60_000 });
+    const { runId } = await house.create();
+    const watching = failureOf(follow(house, runId));
+    await eventually(() => house.policy.calls('trainStep') === 1, 'the first TrainStep');
+    const closing = house.shutDown();
+    expect(['UNAVAILABLE', 'CANCELLED']).toContain((await watching).code);
+    await closing;
+    await house.restart();
+  });
+
+  it('knows no run that is not there', async () => {
+    const house = await openHouse();
+    expect(await failureOf(follow(house, 'nobody'))).toMatchObject({
+      code: 'NOT_FOUND',
+      resource: { kind: 'run', name: 'nobody' },
+    });
+  });
+});
