@@ -1,5 +1,6 @@
 /** Client middleware: a call ends when its deadline passes, its caller aborts it, or its connection is closed. */
 import { ClientError, type ClientMiddleware, Metadata, Status } from 'nice-grpc';
+import { abortError } from './thrown.js';
 
 /** Per-call option of a connected client. */
 export interface DeadlineOptions {
@@ -41,6 +42,7 @@ export function callLifetime({ unaryMs, streamMs, closing }: CallBounds): Client
     try {
       return yield* call.next(call.request, { ...rest, signal, metadata });
     } catch (error) {
+      // Whatever the signal's reason, a cancelled call reads the same.
       if (caller?.aborted === true) throw abortError('the caller cancelled the call', caller.reason);
       if (closing.aborted) throw abortError('the connection was closed', error);
       if (!expiry.signal.aborted) throw error;
@@ -54,13 +56,6 @@ export function callLifetime({ unaryMs, streamMs, closing }: CallBounds): Client
 
 function expire(expiry: AbortController): void {
   expiry.abort();
-}
-
-/** Whatever reason the signal has, a cancelled call reads the same; the reason is its cause. */
-function abortError(message: string, cause: unknown): Error {
-  const error = new Error(message, { cause });
-  error.name = 'AbortError';
-  return error;
 }
 
 /** At most 8 digits and a unit (gRPC over HTTP/2, "Timeout"). */

@@ -1,3 +1,4 @@
+import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import {
@@ -12,6 +13,7 @@ import {
   createLogger,
   describeError,
   invalidArgument,
+  parseAddress,
   readFailure,
   resourceExhausted,
   serve,
@@ -75,6 +77,31 @@ function patient() {
     return {};
   };
   return { seen, describe };
+}
+
+/** A way to the address that can be cut. */
+async function breakable(address: string) {
+  const { host, port } = parseAddress(address);
+  const sockets: Socket[] = [];
+  const proxy = createServer((near) => {
+    const far = createConnection(port, host);
+    sockets.push(near, far);
+    for (const socket of [near, far]) socket.on('error', () => undefined);
+    near.pipe(far).pipe(near);
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  const cut = () => {
+    for (const socket of sockets) socket.destroy();
+  };
+  const bound = proxy.address() as AddressInfo;
+  return {
+    address: `127.0.0.1:${bound.port}`,
+    cut,
+    close: () => {
+      cut();
+      proxy.close();
+    },
+  };
 }
 
 describe('connect', () => {
@@ -174,11 +201,22 @@ describe('connect', () => {
   it('reads UNAVAILABLE, with the address, when nobody listens', async () => {
     const connection = connect(EnvironmentServiceDefinition, '127.0.0.1:9', { retry: false });
     closers.push(connection.close);
-    const failure = await connection.client.describe({}).catch(readFailure);
-    expect(failure).toMatchObject({
-      code: 'UNAVAILABLE',
-      message: expect.stringMatching('127.0.0.1:9') as unknown as string,
-    });
+    const problem = await connection.client.describe({}).catch(describeError);
+    expect(problem).toBe('the room at 127.0.0.1:9 cannot be reached: connect ECONNREFUSED 127.0.0.1:9');
+  });
+
+  it('reads UNAVAILABLE when the network breaks in the middle of a call', async () => {
+    const { seen, describe } = patient();
+    const { address } = await environment({ describe });
+    const network = await breakable(address);
+    closers.push(network.close);
+    const connection = connect(EnvironmentServiceDefinition, network.address, { retry: false });
+    closers.push(connection.close);
+    const call = codeOf(connection.client.describe({}));
+    await until(() => seen.begun === 1);
+    network.cut();
+    expect(await call).toBe('UNAVAILABLE');
+    await until(() => seen.stopped === 1);
   });
 });
 

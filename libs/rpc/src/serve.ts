@@ -5,6 +5,7 @@ import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-refl
 import { readDescriptors } from '@backsight/contract/descriptors';
 import { formatAddress, parseAddress } from './address.js';
 import { callIdentity } from './call-identity.js';
+import { endOnStop } from './end-on-stop.js';
 import { failureMapping } from './failure-mapping.js';
 import { createHealth } from './health.js';
 import { redirectLibraryLog } from './library-log.js';
@@ -14,6 +15,9 @@ import { messageLimits } from './message-limits.js';
 import { callMetrics, createRegistry, type Registry } from './metrics.js';
 import { type MetricsServer, serveMetrics } from './metrics-server.js';
 import type { ServedService } from './service.js';
+
+/** How long calls may take to end once they are told to, in milliseconds; then their connections are cut. */
+const forceAfterMs = 1000;
 
 /** What to serve, where and how. */
 export interface ServeOptions {
@@ -46,7 +50,7 @@ export interface RunningServer {
   readonly metricsAddress: string | undefined;
   /**
    * Drains: says NOT_SERVING, takes no new calls, waits for those in flight for at most `graceMs` (default 10 s),
-   * then cancels what is left. Calling it again waits for the same end.
+   * then ends what is left with UNAVAILABLE. Calling it again waits for the same end.
    */
   shutdown(graceMs?: number): Promise<void>;
 }
@@ -58,13 +62,15 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   redirectLibraryLog(logger);
   const names = services.map(({ fullName }) => fullName);
   const health = createHealth(names);
+  const stopping = new AbortController();
   const registry = options.registry ?? createRegistry(name);
 
   const plain = createServer(channelOptions(options));
   const server = plain
     .use(callIdentity(logger, callMetrics(registry)))
     .use(errorDetailsServerMiddleware)
-    .use(failureMapping(name));
+    .use(failureMapping(name))
+    .use(endOnStop(name, stopping.signal));
   for (const each of services) each.addTo(server);
   health.addTo(server);
   server.add(ServerReflectionService, ServerReflection(readDescriptors(), names));
@@ -79,13 +85,17 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
 
   const drain = async (graceMs: number): Promise<void> => {
     health.stopServing();
+    const overdue = setTimeout(() => {
+      stopping.abort();
+    }, graceMs);
     const forced = setTimeout(() => {
       server.forceShutdown();
-    }, graceMs);
+    }, graceMs + forceAfterMs);
     // One turn of the event loop lets those who watch hear NOT_SERVING before their stream ends.
     await new Promise((resolve) => setImmediate(resolve));
     health.endWatches();
     await server.shutdown();
+    clearTimeout(overdue);
     clearTimeout(forced);
     await metrics?.close();
   };

@@ -14,3 +14,10 @@ export function messageOf(thrown: unknown): string {
 function nameOf(thrown: unknown): unknown {
   return typeof thrown === 'object' && thrown !== null && 'name' in thrown ? thrown.name : undefined;
 }
+
+/** An error that says that an AbortSignal aborted; the signal's reason is its cause. */
+export function abortError(message: string, cause: unknown): Error {
+  const error = new Error(message, { cause });
+  error.name = 'AbortError';
+  return error;
+}
