@@ -50,6 +50,8 @@ export function callLifetime({ unaryMs, streamMs, closing }: CallBounds): Client
       throw new ClientError(call.method.path, Status.DEADLINE_EXCEEDED, late);
     } finally {
       stopTimer();
+      // A signal with listeners is kept alive by the connection's.
+      signal.removeEventListener('abort', stopTimer);
     }
   };
 }

@@ -10,37 +10,47 @@ const retryAfterMs = 1000;
 export function endOnStop(room: string, stopping: AbortSignal): ServerMiddleware {
   return async function* stoppable(call, context) {
     const signal = AbortSignal.any([context.signal, stopping]);
-    const request = call.requestStream ? untilAborted(call.request, signal) : call.request;
+    const abortion = rejectOnAbort(signal);
+    const request = call.requestStream ? until(abortion.promise, call.request) : call.request;
     try {
       return yield* call.next(request, { ...context, signal });
     } catch (error) {
       if (!stopping.aborted || context.signal.aborted) throw error;
       throw unavailable(`${room} is shutting down`, retryAfterMs);
+    } finally {
+      abortion.forget();
     }
   };
 }
 
-/** The same requests; waiting for the next one ends with the signal's reason. */
-async function* untilAborted<T>(
-  requests: AsyncIterable<T>,
-  signal: AbortSignal,
-): AsyncGenerator<T, void, void> {
+/** The same requests; waiting for the next one ends when the promise rejects. */
+async function* until<T>(end: Promise<never>, requests: AsyncIterable<T>): AsyncGenerator<T, void, void> {
   const stream = requests[Symbol.asyncIterator]();
-  let abort = (): void => undefined;
-  const aborted = new Promise<never>((_resolve, reject) => {
-    abort = () => {
+  for (;;) {
+    const step = await Promise.race([stream.next(), end]);
+    if (step.done === true) return;
+    yield step.value;
+  }
+}
+
+interface Abortion {
+  /** Rejects when the signal aborts. */
+  readonly promise: Promise<never>;
+  /** Stops listening: a signal with listeners is kept alive by the server's. */
+  readonly forget: () => void;
+}
+
+function rejectOnAbort(signal: AbortSignal): Abortion {
+  let forget = (): void => undefined;
+  const promise = new Promise<never>((_resolve, reject) => {
+    const abort = (): void => {
       reject(abortError('the call was ended', signal.reason));
     };
     signal.addEventListener('abort', abort, { once: true });
+    forget = () => {
+      signal.removeEventListener('abort', abort);
+    };
   });
-  aborted.catch(() => undefined); // when nobody waits for a request, nobody needs to know
-  try {
-    for (;;) {
-      const step = await Promise.race([stream.next(), aborted]);
-      if (step.done === true) return;
-      yield step.value;
-    }
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
+  promise.catch(() => undefined); // when nobody waits for a request, nobody needs to know
+  return { promise, forget };
 }

@@ -152,7 +152,7 @@ describe('readFailure', () => {
     const failure = await roundTrip(invalidArgument(violations));
     expect(failure).toMatchObject({ code: 'INVALID_ARGUMENT' });
     expect(failure?.violations?.[0]?.field).toBe('examples[0].completion_ids');
-    expect(failure?.message).toMatch(/; and 492 more$/);
+    expect(failure?.message).toMatch(/; and 484 more$/);
     expect(await roundTrip(unavailable('😀'.repeat(1000), 1))).toMatchObject({ code: 'UNAVAILABLE' });
   });
 });

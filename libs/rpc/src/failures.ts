@@ -15,7 +15,7 @@ import type { Violation } from './failure.js';
 const domain = 'backsight';
 
 /** Status and details travel in one HTTP/2 header block (8 KiB by convention), so words (in characters) and lists are bounded. */
-const longest = { message: 700, field: 120, description: 200, violations: 8 };
+const longest = { message: 700, field: 120, description: 120, violations: 16 };
 
 /** The request can never be right: INVALID_ARGUMENT with a BadRequest, one violation per field. */
 export function invalidArgument(violations: readonly Violation[]): RichServerError {
