@@ -99,6 +99,8 @@ DENIED: dict[str, tuple[int | None, int | None]] = {
 }
 
 _CLONE = (56, 220)
+# Own limits only: the warden has the program's user, and limits of 0 would end it.
+_PRLIMIT64 = (302, 261)
 # Its flags lie in memory, out of the filter's sight: ENOSYS makes libc fall back to clone.
 _CLONE3 = (435, 435)
 _NEWEST_KNOWN = 450
@@ -146,6 +148,11 @@ def build_filter(machine: str) -> bytes:
         if number is not None:
             program += [_op(_EQUAL, number, 0, 1), _op(_RETURN, deny)]
     program += [
+        _op(_EQUAL, _PRLIMIT64[column], 0, 4),
+        _op(_LOAD, _AT_FIRST_ARGUMENT),
+        _op(_EQUAL, 0, 0, 1),
+        _op(_RETURN, _ALLOW),
+        _op(_RETURN, deny),
         _op(_EQUAL, _CLONE[column], 1, 0),
         _op(_RETURN, _ALLOW),
         _op(_LOAD, _AT_FIRST_ARGUMENT),

@@ -3,8 +3,8 @@
 It sees submissions, so it never forks; the zygote clones the sandboxes. Expected outputs never come here either: the
 judge compares. A request is `{"limits", "sourceBytes", "files": [{"path", "bytes"}], "runs": [{"kind", "bytes"}]}`
 followed by those bytes; the answers are the events `compiled` or `compileError`, then `ran` per run, then `done`;
-or `failed`, with a message, where the sandbox itself went wrong. Anything the judge sends meanwhile abandons the
-submission, which is answered by `abandoned`.
+or `failed`, with a message, where the sandbox itself went wrong. `{"abandon": true}` meanwhile kills the submission,
+which is then answered by `abandoned`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ def serve(requests: int, answers: int, zygote: socket.socket, sandboxes: Sandbox
     while True:
         try:
             header = wire.read_header(requests)
+            if "abandon" in header:
+                continue  # too late: that submission was answered
             blobs = _Blobs(requests, header)
             try:
                 last = _judge(answers, requests, header, blobs, zygote, sandboxes)

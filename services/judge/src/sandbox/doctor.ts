@@ -1,0 +1,80 @@
+/** The self-check: attacks the sandbox before it is used, and says what got through. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { type RunEnding, type RunLimits, type Sandbox, SandboxFailure } from './sandbox.js';
+
+/** What an attack achieved. */
+export interface Finding {
+  /** As python/attacks.py names it. */
+  readonly attack: string;
+  /** `held`, or what got through. */
+  readonly result: string;
+}
+
+/** In the order of python/attacks.py. */
+export const attacks = [
+  'read_host_file',
+  'list_host',
+  'write_root',
+  'see_judge',
+  'read_environment',
+  'touch_warden',
+  'write_descriptors',
+  'open_socket',
+  'call_kernel',
+  'make_namespace',
+  'become_root',
+  'fork_many',
+  'take_memory',
+  'fill_disk',
+] as const;
+
+const limits: RunLimits = {
+  cpuMs: 5_000,
+  wallMs: 10_000,
+  memoryBytes: 96 << 20,
+  outputBytes: 1 << 16,
+  processes: 16,
+};
+const submission = resolve(import.meta.dirname, '../../python/attacks.py');
+
+/** Runs every attack in the sandbox, one after another. */
+export async function examine(sandbox: Sandbox, signal: AbortSignal): Promise<readonly Finding[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'backsight-doctor-'));
+  try {
+    const file = join(folder, 'canary');
+    await writeFile(file, 'a file of the host', { mode: 0o644 });
+    const aims = { file, pid: process.pid, processes: limits.processes, memory: limits.memoryBytes };
+    const runs = attacks.map((attack) => ({
+      kind: 'stdio' as const,
+      input: Buffer.from(JSON.stringify({ ...aims, attack })),
+    }));
+    const source = await readFile(submission, 'utf8');
+    const findings: Finding[] = [];
+    for await (const event of sandbox.execute({ language: 'python', source, files: [], runs, limits }, signal)) {
+      if (event.kind === 'compile-error') throw new SandboxFailure(`the self-check does not compile: ${event.error.message}`);
+      if (event.kind === 'ran') findings.push({ attack: attacks[event.run] ?? '', result: resultOf(event.ending) });
+    }
+    return findings;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** What got through, in one sentence; undefined when everything held. */
+export function breachOf(findings: readonly Finding[]): string | undefined {
+  const breaches = findings.filter(({ result }) => result !== 'held');
+  if (breaches.length === 0) return undefined;
+  const list = breaches.map(({ attack, result }) => `${attack} ${result}`).join('; ');
+  return `The sandbox does not hold, so the judge does not serve: ${list}.`;
+}
+
+function resultOf({ limit, exitCode, signal, stdout, stderr }: RunEnding): string {
+  // An attack on memory is over when the kernel kills it.
+  if (limit === 'memory') return 'held';
+  const said = Buffer.from(stdout).toString().trim();
+  if (exitCode === 0 && said !== '') return said;
+  const lastWords = Buffer.from(stderr).toString().trim().split('\n').at(-1) ?? '';
+  return `ended early (exit ${exitCode ?? 'none'}, signal ${signal ?? 'none'}, limit ${limit ?? 'none'}): ${lastWords}`;
+}

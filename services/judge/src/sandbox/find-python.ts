@@ -1,0 +1,49 @@
+/** Finds a real CPython to run programs with: not a shim, which would start another one at ten times the cost. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { z } from 'zod';
+import { NoSandbox } from './sandbox.js';
+
+/** An interpreter that is there and new enough. */
+export interface Python {
+  /** Absolute path of the interpreter itself. */
+  readonly path: string;
+  /** For example `3.11.2`. */
+  readonly version: string;
+}
+
+const run = promisify(execFile);
+const usualPlaces = ['/usr/bin/python3', '/usr/local/bin/python3'];
+const oldest = [3, 10] as const;
+const question =
+  'import json, os, sys; print(json.dumps([sys.implementation.name, list(sys.version_info[:3]), os.path.realpath(sys.executable)]))';
+const answer = z.tuple([z.string(), z.tuple([z.number(), z.number(), z.number()]), z.string().min(1)]);
+
+/** The interpreter at `path`, or in the usual places when there is none given. Throws NoSandbox. */
+export async function findPython(path: string | undefined): Promise<Python> {
+  const problems: string[] = [];
+  for (const candidate of path === undefined ? usualPlaces : [path]) {
+    const found = await ask(candidate);
+    if (typeof found !== 'string') return found;
+    problems.push(`${candidate} ${found}`);
+  }
+  throw new NoSandbox(
+    `No Python to run programs with: ${problems.join('; ')}. ` +
+      'Install python3 (Debian: apt-get install python3), or set BACKSIGHT_PYTHON to one.',
+  );
+}
+
+/** The interpreter, or what is wrong with the candidate. */
+async function ask(candidate: string): Promise<Python | string> {
+  try {
+    const { stdout } = await run(candidate, ['-I', '-S', '-c', question], { timeout: 10_000, env: {} });
+    const [implementation, version, executable] = answer.parse(JSON.parse(stdout));
+    if (implementation !== 'cpython') return `is ${implementation}, not CPython`;
+    const [major, minor] = version;
+    if (major !== oldest[0] || minor < oldest[1]) return `is ${version.join('.')}, older than ${oldest.join('.')}`;
+    return { path: executable, version: version.join('.') };
+  } catch (error) {
+    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    return missing ? 'is missing' : 'does not run';
+  }
+}
