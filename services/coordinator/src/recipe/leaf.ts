@@ -32,11 +32,6 @@ export function whole(range: Range, description: string) {
     .meta({ allowed: `a whole number${phrase(range)}`, description });
 }
 
-/** A number whose range the algorithm's library checks; `allowed` repeats it for people. */
-export function checkedNumber(allowed: string, description: string) {
-  return z.number().meta({ allowed, description });
-}
-
 export function text(allowed: string, description: string, pattern = /\S/) {
   return z.string().regex(pattern).meta({ allowed, description });
 }

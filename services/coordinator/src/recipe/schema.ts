@@ -7,7 +7,7 @@ import {
   type Problem,
 } from '@backsight/sdpo';
 import { z } from 'zod';
-import { checkedNumber, flag, number, oneOf, text, whole } from './leaf.js';
+import { flag, number, oneOf, text, whole } from './leaf.js';
 
 const address = (room: string) =>
   text('an address host:port', `Address of the ${room}.`, /^(?:[\w.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}$/);
@@ -37,10 +37,7 @@ const hindsight = z
       "When the teacher is told a rollout's own feedback.",
     ),
     thinking: oneOf(['removed', 'kept'], 'Whether a demonstration loses its closed think spans.'),
-    successThreshold: checkedNumber(
-      'a number above 0 and at most 1',
-      'A rollout with this reward or more is a success.',
-    ),
+    successThreshold: number({ above: 0, max: 1 }, 'A rollout with this reward or more is a success.'),
     maxTeacherPromptTokens: whole(
       { min: 1 },
       'Longest teacher prompt, in tokens; what is told is cut to fit, and to the context window.',
@@ -55,15 +52,15 @@ const support = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('top-k-renormalised'), k: whole({ min: 1 }, 'K of the top-K supports.') }),
 ]);
 
-const weight = (what: string) => checkedNumber('a number at least 0', `Weight of the ${what} term.`);
+const weight = (what: string) => number({ min: 0 }, `Weight of the ${what} term.`);
 
 const objective = z
   .strictObject({
     distillation: z
       .strictObject({
         weight: weight('distillation'),
-        alpha: checkedNumber(
-          'a number at least 0 and at most 1',
+        alpha: number(
+          { min: 0, max: 1 },
           '0 is KL(teacher||student), 1 is KL(student||teacher), between is the generalised Jensen-Shannon divergence.',
         ),
         support,
@@ -71,8 +68,8 @@ const objective = z
           ['logit', 'sampled-token'],
           'Whole next-token distributions, or the sampled token alone (needs alpha 1).',
         ),
-        importanceCap: checkedNumber(
-          'a number above 0',
+        importanceCap: number(
+          { above: 0 },
           "Caps the importance ratio that multiplies a token's loss. Absent: no ratio.",
         ).exactOptional(),
       })
@@ -80,13 +77,10 @@ const objective = z
     policyGradient: z
       .strictObject({
         weight: weight('policy-gradient'),
-        clipLow: checkedNumber(
-          'a number at least 0 and at most 1',
-          'The ratio is clipped below at 1 - clipLow.',
-        ),
-        clipHigh: checkedNumber('a number at least 0', 'The ratio is clipped above at 1 + clipHigh.'),
-        dualClip: checkedNumber(
-          'a number above 1',
+        clipLow: number({ min: 0, max: 1 }, 'The ratio is clipped below at 1 - clipLow.'),
+        clipHigh: number({ min: 0 }, 'The ratio is clipped above at 1 + clipHigh.'),
+        dualClip: number(
+          { above: 1 },
           'Bounds the loss of a negative advantage at this multiple of it. Absent: unbounded.',
         ).exactOptional(),
       })
@@ -96,11 +90,11 @@ const objective = z
       ['token-mean', 'sequence-mean-token-mean', 'sequence-mean-token-sum'],
       'How token losses become one number.',
     ),
-    rolloutImportanceCap: checkedNumber(
-      'a number above 0',
+    rolloutImportanceCap: number(
+      { above: 0 },
       'Caps the ratio of recomputed to sampled probability that multiplies every loss. Absent: no such weight.',
     ).exactOptional(),
-    temperature: checkedNumber('a number above 0', 'Divides student and teacher logits.'),
+    temperature: number({ above: 0 }, 'Divides student and teacher logits.'),
   })
   .superRefine(report(objectiveProblems));
 
@@ -118,8 +112,8 @@ const teacher = z.strictObject({
 
 const optimizer = z
   .strictObject({
-    learningRate: checkedNumber('a number above 0', 'After the warm-up.'),
-    warmupSteps: checkedNumber('a whole number at least 0', 'Steps until the full learning rate.'),
+    learningRate: number({ above: 0 }, 'After the warm-up.'),
+    warmupSteps: whole({ min: 0 }, 'Steps until the full learning rate.'),
     beta1: number({ min: 0, below: 1 }, 'Decay of the first moment.'),
     beta2: number({ min: 0, below: 1 }, 'Decay of the second moment.'),
     epsilon: number({ above: 0 }, 'Added to the root of the second moment.'),

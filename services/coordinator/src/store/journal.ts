@@ -194,7 +194,7 @@ async function insertRollout(query: Query, runId: string, rollout: RolloutRecord
       completion_tokens: completionTokens(rollout),
       policy_version: rollout.turns[0]?.policyVersion ?? 0,
       demonstration_rollout_id: '',
-      teacher_feedback: '',
+      teacher_feedback: JSON.stringify(''),
     })
     .onConflict((conflict) => conflict.columns(['run_id', 'rollout_id']).doNothing())
     .returning('rollout_id')
@@ -211,7 +211,7 @@ async function insertRollout(query: Query, runId: string, rollout: RolloutRecord
         prompt_ids: packUint32(turn.promptIds),
         completion_ids: packUint32(turn.completionIds),
         logprobs: packFloat32(turn.logprobs),
-        text: turn.text,
+        text: JSON.stringify(turn.text),
         truncated: turn.truncated ? 1 : 0,
         policy_version: turn.policyVersion,
         teacher_prompt_ids: packUint32([]),
@@ -225,7 +225,7 @@ async function writeLesson(query: Query, runId: string, lesson: Lesson): Promise
     .updateTable('rollouts')
     .set({
       demonstration_rollout_id: lesson.demonstrationRolloutId,
-      teacher_feedback: lesson.teacherFeedback,
+      teacher_feedback: JSON.stringify(lesson.teacherFeedback),
     })
     .where('run_id', '=', runId)
     .where('rollout_id', '=', lesson.rolloutId)
@@ -263,10 +263,16 @@ function turnOf(row: Selectable<TurnsTable>): Turn {
     promptIds: unpackUint32(row.prompt_ids),
     completionIds: unpackUint32(row.completion_ids),
     logprobs: unpackFloat32(row.logprobs),
-    text: row.text,
+    text: parseText(row.text),
     truncated: row.truncated === 1,
     policyVersion: row.policy_version,
   };
+}
+
+/** A text from its JSON. */
+export function parseText(json: string): string {
+  const value: unknown = JSON.parse(json);
+  return typeof value === 'string' ? value : '';
 }
 
 function parseList(json: string): readonly unknown[] {

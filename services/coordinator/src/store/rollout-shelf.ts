@@ -1,6 +1,6 @@
 import type { Selectable } from 'kysely';
 import { unpackUint32 } from './bytes.js';
-import { rolloutOf } from './journal.js';
+import { parseText, rolloutOf } from './journal.js';
 import type { Connection } from './open-database.js';
 import type { Lesson, RolloutRecord } from './rollout-record.js';
 import type { RolloutsTable } from './tables.js';
@@ -91,7 +91,7 @@ export class RolloutShelf {
       lesson: {
         rolloutId,
         demonstrationRolloutId: row.demonstration_rollout_id,
-        teacherFeedback: row.teacher_feedback,
+        teacherFeedback: parseText(row.teacher_feedback),
         teacherPromptIds: turns.map((turn) => unpackUint32(turn.teacher_prompt_ids)),
       },
     };

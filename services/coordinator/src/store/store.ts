@@ -21,13 +21,13 @@ export type { EventPage, RunEvent };
 
 /** Opens the store at a path. `changed` is told of every run that has new events. */
 export async function openStore(path: string, changed: (runId: string) => void): Promise<Store> {
-  const connection = await openDatabase(path);
+  const { connection, close } = await openDatabase(path);
   return {
     runs: new RunStore(connection, changed),
     journal: new Journal(connection, changed),
     evaluations: new EvaluationStore(connection, changed),
     rollouts: new RolloutShelf(connection),
     events: (runId, afterSequence) => readEvents(connection, runId, afterSequence),
-    close: () => connection.destroy(),
+    close,
   };
 }

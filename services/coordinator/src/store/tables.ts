@@ -72,7 +72,7 @@ export interface RolloutsTable {
   policy_version: number;
   /** Whose answer the teacher was shown; empty when none. */
   demonstration_rollout_id: string;
-  /** What feedback the teacher was shown; empty when none. */
+  /** JSON of the feedback that the teacher was shown; of an empty text when none. */
   teacher_feedback: string;
 }
 
@@ -89,6 +89,7 @@ export interface TurnsTable {
   completion_ids: Uint8Array;
   /** Little-endian float32. */
   logprobs: Uint8Array;
+  /** JSON of what the policy wrote: a database takes no text with a NUL in it. */
   text: string;
   truncated: number;
   policy_version: number;
