@@ -36,7 +36,7 @@ const lint = [
     'eslint, tooling',
     ['node_modules/.bin/eslint', 'scripts', 'eslint.config.js', 'eslint.boundaries.js', 'jest.config.js'],
   ],
-  ['eslint, rooms', ['node_modules/.bin/nx', 'run-many', '-t', 'lint', '--output-style=static']],
+  ['eslint, rooms', ['node_modules/.bin/nx', 'run-many', '-t', 'lint']],
 ];
 
 process.exitCode = main();
@@ -99,6 +99,7 @@ function commands(list) {
     const { status, stdout, stderr, error } = spawnSync(program, args, {
       cwd: root,
       encoding: 'utf8',
+      env: { ...process.env, FORCE_COLOR: '0' },
       maxBuffer: 2 ** 28,
     });
     say(`${status === 0 ? 'ok' : 'FAILED'}  ${name}`);

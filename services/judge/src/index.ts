@@ -1,1 +1,2 @@
-export {};
+export { readConfig, type JudgeConfig } from './config.js';
+export { startJudge } from './start-judge.js';

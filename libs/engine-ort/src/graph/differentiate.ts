@@ -1,7 +1,8 @@
-import type { Graph } from './graph.js';
+import { Gradients } from './gradients.js';
+import type { Graph, Segment } from './graph.js';
 import type { Node } from './node.js';
-import { addAll } from './ops/add.js';
-import { describeValue, sameShape, type Value } from './value.js';
+import { after } from './ops/after.js';
+import { describeValue, type Value } from './value.js';
 
 /** The derivative of a scalar with respect to one value of the graph, from which differentiation starts. */
 export interface Seed {
@@ -14,70 +15,101 @@ export interface Seed {
  * Adds to the graph the gradients of the seeds' scalar with respect to `targets` (reverse mode), in the targets' order.
  *
  * Targets are independent variables: no gradient goes through one into another. Only nodes between the targets and the
- * seeds are differentiated; an operator there without a derivative is an error.
+ * seeds are differentiated; an operator there without a derivative is an error. What lies inside a segment of the graph is
+ * computed again first, once everything downstream is done with.
  */
 export function differentiate(
   graph: Graph,
   seeds: readonly Seed[],
   targets: readonly Value[],
 ): readonly Value[] {
-  const nodes = [...graph.nodes];
   const leaves = new Set(targets);
-  const influenced = downstream(nodes, leaves);
-  const gradients = new Map<Value, [Value, ...Value[]]>();
-  const contribute = (value: Value, gradient: Value) => {
-    if (!sameShape(value.shape, gradient.shape))
-      throw new Error(`The gradient ${describeValue(gradient)} does not fit ${describeValue(value)}.`);
-    gradients.set(value, [gradient, ...(gradients.get(value) ?? [])]);
-  };
-  const collect = (value: Value): Value | undefined => {
-    const parts = gradients.get(value);
-    if (parts === undefined) return undefined;
-    const sum = addAll(graph, parts);
-    gradients.set(value, [sum]);
-    return sum;
-  };
-
-  for (const { value, gradient } of seeds) contribute(value, gradient);
-  for (const node of nodes.reverse()) {
-    if (!node.inputs.some((input) => input !== undefined && influenced.has(input))) continue;
-    if (!node.outputs.some((output) => output && gradients.has(output) && !leaves.has(output))) continue;
-    const { derivative } = node;
-    if (derivative === undefined) throw new Error(`${node.op} has no derivative (node ${node.name}).`);
-    graph.scope(gradientScope(node), () => {
-      const outputs = node.outputs.map((output) =>
-        output === undefined || leaves.has(output) ? undefined : collect(output),
-      );
-      const inputs = derivative({
-        gradient: (index) => outputs[index],
-        needs: (index) => isIn(influenced, node.inputs[index]),
-      });
-      inputs.forEach((gradient, index) => {
-        const input = node.inputs[index];
-        if (gradient !== undefined && input !== undefined && influenced.has(input))
-          contribute(input, gradient);
-      });
-    });
-  }
+  const influenced = new Set(targets);
+  const gradients = new Gradients(graph, leaves);
+  for (const { value, gradient } of seeds) gradients.contribute(value, gradient);
+  new Backward(graph, gradients, leaves, influenced).run([...graph.nodes], [...graph.segments]);
   return targets.map((target) => {
-    const gradient = collect(target);
+    const gradient = gradients.of(target);
     if (gradient === undefined)
       throw new Error(`Nothing that is differentiated depends on ${describeValue(target)}.`);
     return gradient;
   });
 }
 
-/** The leaves and every value computed from them. */
-function downstream(nodes: readonly Node[], leaves: ReadonlySet<Value>): ReadonlySet<Value> {
-  const reached = new Set(leaves);
-  for (const node of nodes)
-    if (node.inputs.some((input) => isIn(reached, input)))
-      for (const output of node.outputs) if (output !== undefined) reached.add(output);
-  return reached;
-}
+/** One pass from the seeds back to the targets. */
+class Backward {
+  constructor(
+    private readonly graph: Graph,
+    private readonly gradients: Gradients,
+    private readonly leaves: ReadonlySet<Value>,
+    /** The leaves and what is computed from them. */
+    private readonly influenced: Set<Value>,
+  ) {}
 
-function isIn(values: ReadonlySet<Value>, value: Value | undefined): boolean {
-  return value !== undefined && values.has(value);
+  run(nodes: readonly Node[], segments: readonly Segment[]): void {
+    this.spread(nodes);
+    const ending = new Map(segments.map((segment) => [segment.end - 1, segment]));
+    for (let index = nodes.length - 1; index >= 0; index--) {
+      const segment = ending.get(index);
+      const node = nodes[index];
+      if (segment !== undefined) {
+        this.repeat(segment);
+        index = segment.begin;
+      } else if (node !== undefined) this.passNode(node);
+    }
+  }
+
+  private spread(nodes: readonly Node[]): void {
+    for (const node of nodes)
+      if (node.inputs.some((input) => this.isInfluenced(input)))
+        for (const output of node.outputs) if (output !== undefined) this.influenced.add(output);
+  }
+
+  private passNode(node: Node): void {
+    const { gradients, graph } = this;
+    if (!node.inputs.some((input) => this.isInfluenced(input))) return;
+    const moved = node.outputs.map(
+      (output) => output !== undefined && !this.leaves.has(output) && gradients.has(output),
+    );
+    if (!moved.includes(true)) return;
+    const { derivative } = node;
+    if (derivative === undefined) throw new Error(`${node.op} has no derivative (node ${node.name}).`);
+    graph.scope(gradientScope(node), () => {
+      const outputs = node.outputs.map((output, i) =>
+        output && moved[i] ? gradients.of(output) : undefined,
+      );
+      const inputs = derivative({
+        gradient: (index) => outputs[index],
+        needs: (index) => this.isInfluenced(node.inputs[index]),
+      });
+      inputs.forEach((gradient, index) => {
+        const input = node.inputs[index];
+        if (gradient !== undefined && input !== undefined && this.isInfluenced(input))
+          gradients.contribute(input, gradient);
+      });
+    });
+  }
+
+  /** Computes a segment again from its input, and passes what was computed this time. */
+  private repeat(segment: Segment): void {
+    const { graph, gradients } = this;
+    const gradient = gradients.of(segment.output);
+    if (gradient === undefined) return;
+    // Later gradients come first, or they and this segment's values would be in memory together.
+    const input = after(graph, segment.input, [gradient, ...gradients.takeRecent()]);
+    if (this.isInfluenced(segment.input)) this.influenced.add(input);
+    const begin = graph.nodes.length;
+    const output = graph.scope('again', () => segment.build(input));
+    gradients.contribute(output, gradient);
+    this.run(graph.nodes.slice(begin), []);
+    const inputGradient = gradients.of(input);
+    if (inputGradient !== undefined && this.isInfluenced(segment.input))
+      gradients.contribute(segment.input, inputGradient);
+  }
+
+  private isInfluenced(value: Value | undefined): boolean {
+    return value !== undefined && this.influenced.has(value);
+  }
 }
 
 function gradientScope(node: Node): string {

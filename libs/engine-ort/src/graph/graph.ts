@@ -19,6 +19,16 @@ export interface ValueSpec {
   readonly shape: readonly Dimension[];
 }
 
+/** Nodes between one value and another, whose inner values differentiation computes again instead of keeping. */
+export interface Segment {
+  readonly input: Value;
+  readonly output: Value;
+  /** Index of its first node, and of the first node after it. */
+  readonly begin: number;
+  readonly end: number;
+  readonly build: (input: Value) => Value;
+}
+
 /**
  * A graph under construction: nodes in an order in which they can run, each value computed once under a unique name.
  *
@@ -29,6 +39,7 @@ export class Graph {
   readonly constants: Constant[] = [];
   readonly nodes: Node[] = [];
   readonly outputs = new Map<string, Value>();
+  readonly segments: Segment[] = [];
   private readonly names = new Set<string>();
   private readonly scopes: string[] = [];
   private readonly constantsByContent = new Map<string, Value>();
@@ -104,6 +115,18 @@ export class Graph {
     } finally {
       this.scopes.pop();
     }
+  }
+
+  /**
+   * Adds what `build` computes from a matrix as a segment: less memory for more time where it is differentiated.
+   *
+   * Nothing else may read what it computes inside, and nothing that is differentiated may enter it but the matrix and inputs of the graph.
+   */
+  segment(input: Value, build: (input: Value) => Value): Value {
+    const begin = this.nodes.length;
+    const output = build(input);
+    this.segments.push({ input, output, begin, end: this.nodes.length, build });
+    return output;
   }
 
   /** The length that the symbol of an input's shape has at a run. Shape [1], int64. */

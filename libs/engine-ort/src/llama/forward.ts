@@ -28,8 +28,16 @@ export interface Forward {
   readonly hidden: Value;
 }
 
+/** Whether a backward pass finds what a layer computed in memory, or computes it again: less memory, about a third more time. */
+export type LayerMemory = 'kept' | 'recomputed';
+
 /** Adds the whole model up to its final hidden states at the wanted positions, and declares the inputs it reads. */
-export function forward(graph: Graph, config: LlamaConfig, weights: LlamaWeights): Forward {
+export function forward(
+  graph: Graph,
+  config: LlamaConfig,
+  weights: LlamaWeights,
+  memory: LayerMemory = 'kept',
+): Forward {
   const ids = graph.input(sequenceInputs.ids, 'int64', ['B', 'T']);
   const rows = graph.input(sequenceInputs.rows, 'int64', ['N']);
   const tables = declareRotaryTables(graph, config);
@@ -37,16 +45,12 @@ export function forward(graph: Graph, config: LlamaConfig, weights: LlamaWeights
   const embedded = embed(graph, weights.embedding, reshape(graph, ids, ['B*T']));
   let stream = embedded;
   weights.layers.forEach((layerWeights, index) => {
-    stream = graph.scope(`layers.${index}`, () =>
-      layer(
-        graph,
-        config,
-        layerWeights,
-        stream,
-        (qkv) => attention(graph, config, qkv, tables, mask),
-        index === config.layers - 1 ? (value) => selectRows(graph, value, rows) : undefined,
-      ),
-    );
+    const keep = index === config.layers - 1 ? (value: Value) => selectRows(graph, value, rows) : undefined;
+    const build = (input: Value) =>
+      graph.scope(`layers.${index}`, () =>
+        layer(graph, config, layerWeights, input, (qkv) => attention(graph, config, qkv, tables, mask), keep),
+      );
+    stream = memory === 'recomputed' ? graph.segment(stream, build) : build(stream);
   });
   return { embedded, hidden: rmsNorm(graph, stream, weights.norm, config.rmsNormEpsilon) };
 }

@@ -1,5 +1,6 @@
 import type { CompletionScore, LlamaConfig } from '@backsight/engine';
 import { floatTensor, idTensor, type Feeds } from '../session.js';
+import { planMemory } from './memory-plan.js';
 import { outputParameter, parameterFeeds } from './parameters.js';
 import { Programs } from './programs.js';
 import { rotaryFeeds } from './rotary-tables.js';
@@ -69,10 +70,11 @@ export class Model {
     signal: AbortSignal,
   ): Promise<readonly CompletionScore[]> {
     const { temperature, topK } = settings;
-    const session = await this.programs.scoring(topK > 0);
     const scores = new Map<number, CompletionScore>();
     for (const batch of packSequences(sequences, this.microBatchTokens)) {
       signal.throwIfAborted();
+      const { shares } = planMemory(this.config, batch.shape);
+      const session = await this.programs.scoring({ withTop: topK > 0, shares });
       const outputs = await session.run({
         ...this.feeds(weights),
         ...batch.feeds,

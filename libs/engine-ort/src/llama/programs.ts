@@ -2,7 +2,7 @@ import type { LlamaConfig } from '@backsight/engine';
 import type { Graph } from '../graph/graph.js';
 import { Session } from '../session.js';
 import { decodingGraph } from './decoding-graph.js';
-import { hiddenGraph, scoringGraph } from './scoring-graph.js';
+import { hiddenGraph, scoringGraph, type ScoringGraphOptions } from './scoring-graph.js';
 import { trainingGraph, type TrainingGraphOptions } from './training-graph.js';
 
 /** The sessions of one model, each loaded when it is first needed and kept until `release`. */
@@ -18,15 +18,15 @@ export class Programs {
     return this.load('hidden', () => hiddenGraph(this.config));
   }
 
-  scoring(withTop: boolean): Promise<Session> {
-    return this.load(`scoring ${withTop}`, () => scoringGraph(this.config, withTop));
+  scoring(options: ScoringGraphOptions): Promise<Session> {
+    return this.load(`scoring ${JSON.stringify(options)}`, () => scoringGraph(this.config, options));
   }
 
   decoding(): Promise<Session> {
     return this.load('decoding', () => decodingGraph(this.config));
   }
 
-  /** One session per objective; the least recently loaded one is given up beyond a few. */
+  /** One session per objective and way to use memory; beyond a few, the one loaded first is given up. */
   async training(options: TrainingGraphOptions): Promise<Session> {
     const key = `training ${JSON.stringify(options)}`;
     const objectives = [...this.sessions.keys()].filter((other) => other.startsWith('training '));
@@ -56,4 +56,4 @@ export class Programs {
   }
 }
 
-const keptObjectives = 4;
+const keptObjectives = 8;

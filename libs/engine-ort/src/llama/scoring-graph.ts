@@ -2,8 +2,10 @@ import type { LlamaConfig } from '@backsight/engine';
 import { Graph } from '../graph/graph.js';
 import { multiply } from '../graph/ops/multiply.js';
 import { topK } from '../graph/ops/top-k.js';
+import type { Value } from '../graph/value.js';
 import { entropies, studentOf } from '../objective/student.js';
 import { forward, project } from './forward.js';
+import { inShares } from './in-shares.js';
 import { declareWeights } from './parameters.js';
 
 /** Names of what a scoring graph reads beside the sequences, and of what it writes. */
@@ -24,20 +26,40 @@ export const scoring = {
   topLogprobs: 'top_logprobs',
 } as const;
 
-/** Scores given completion tokens: their logprobs and entropies, and the most likely tokens if `withTop`. */
-export function scoringGraph(config: LlamaConfig, withTop: boolean): Graph {
+/** What is fixed when a scoring graph is built. */
+export interface ScoringGraphOptions {
+  /** Whether it also finds the most likely tokens. */
+  readonly withTop: boolean;
+  /** Shares of the rows that are worked on one after the other, at least 1. */
+  readonly shares: number;
+}
+
+/** Scores given completion tokens: their logprobs and entropies, and the most likely tokens if asked for. */
+export function scoringGraph(config: LlamaConfig, { withTop, shares }: ScoringGraphOptions): Graph {
   const graph = new Graph();
   const weights = declareWeights(graph, config);
-  const logits = project(graph, forward(graph, config, weights).hidden, weights.output);
-  const scaled = multiply(graph, logits, graph.input(scoring.inverseTemperature, 'float32', []));
-  const student = studentOf(graph, scaled, graph.input(scoring.scoredIds, 'int64', ['N', 1]));
-  graph.output(scoring.logprobs, student.sampledLogprobs);
-  graph.output(scoring.entropies, entropies(graph, student));
-  if (withTop) {
-    const { values, indices } = topK(graph, student.logprobs, graph.input(scoring.topCount, 'int64', [1]));
-    graph.output(scoring.topLogprobs, values);
-    graph.output(scoring.topIds, indices);
-  }
+  const { hidden } = forward(graph, config, weights);
+  const inverseTemperature = graph.input(scoring.inverseTemperature, 'float32', []);
+  const scoredIds = graph.input(scoring.scoredIds, 'int64', ['N', 1]);
+  const topCount = withTop ? graph.input(scoring.topCount, 'int64', [1]) : undefined;
+  const rows = new Map([
+    ['hidden', hidden],
+    [scoring.scoredIds, scoredIds],
+  ]);
+  const results = inShares(graph, shares, rows, (row) => {
+    const logits = project(graph, row('hidden'), weights.output);
+    const student = studentOf(graph, multiply(graph, logits, inverseTemperature), row(scoring.scoredIds));
+    const found = new Map<string, Value>([
+      [scoring.logprobs, student.sampledLogprobs],
+      [scoring.entropies, entropies(graph, student)],
+    ]);
+    if (topCount !== undefined) {
+      const { values, indices } = topK(graph, student.logprobs, topCount);
+      found.set(scoring.topLogprobs, values).set(scoring.topIds, indices);
+    }
+    return { rows: found, sums: [] };
+  });
+  for (const [name, value] of results) graph.output(name, value);
   return graph;
 }
 

@@ -1,6 +1,7 @@
 import { packMicroBatches, type LlamaConfig } from '@backsight/engine';
 import { idTensor, type Feeds } from '../session.js';
 import { sequenceInputs } from './forward.js';
+import type { RunShape } from './memory-plan.js';
 
 /** A completion after its prompt, each at least one token long. */
 export interface Sequence {
@@ -20,8 +21,7 @@ export interface SequenceBatch {
   readonly feeds: Feeds;
   /** Ids as fed, row-major. Shape [B, T]. */
   readonly paddedIds: readonly number[];
-  /** B times T. */
-  readonly paddedTokens: number;
+  readonly shape: RunShape;
 }
 
 /**
@@ -54,7 +54,7 @@ export function packSequences(sequences: readonly Sequence[], tokenBudget: numbe
       completionIds,
       offsets,
       paddedIds,
-      paddedTokens: paddedIds.length,
+      shape: { length: paddedLength, tokens: paddedIds.length, rows: rows.length },
       feeds: {
         [sequenceInputs.ids]: idTensor(paddedIds, [items.length, paddedLength]),
         [sequenceInputs.rows]: idTensor(rows, [rows.length]),

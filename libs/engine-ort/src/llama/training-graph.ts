@@ -1,11 +1,9 @@
 import type { LlamaConfig } from '@backsight/engine';
 import { differentiate } from '../graph/differentiate.js';
 import { Graph } from '../graph/graph.js';
-import { add } from '../graph/ops/add.js';
-import { scale } from '../graph/ops/multiply.js';
 import type { Value } from '../graph/value.js';
-import { addObjective, type ObjectiveStructure } from '../objective/objective-graph.js';
-import { forward, project } from './forward.js';
+import { forward, type LayerMemory } from './forward.js';
+import { head, type HeadOptions } from './head.js';
 import { declareWeights, embeddingName, llamaParameters, type Parameter } from './parameters.js';
 
 /**
@@ -20,20 +18,10 @@ export function cheaperEmbeddingGradient({ vocabularySize }: LlamaConfig): Embed
 }
 
 /** What is fixed when a training graph is built. */
-export interface TrainingGraphOptions {
-  readonly objective: ObjectiveStructure;
+export interface TrainingGraphOptions extends HeadOptions {
   readonly embeddingGradient: EmbeddingGradient;
-  /** Share of the live logits in a trust-region teacher's; absent: the teacher is one weight set. */
-  readonly trustRegionRate?: number;
+  readonly layers: LayerMemory;
 }
-
-/** Names of what the teacher hands to a training graph. Shapes [N, D] and [V, D]. */
-export const teacherInputs = {
-  hidden: 'teacher_hidden',
-  output: 'teacher_output',
-  liveHidden: 'live_hidden',
-  liveOutput: 'live_output',
-} as const;
 
 /** Name of the output with the gradient of one parameter, in the parameter's shape. */
 export function gradientOutput(parameter: string): string {
@@ -50,20 +38,15 @@ export const embeddedGradient = 'gradient of embedded rows';
 export function trainingGraph(config: LlamaConfig, options: TrainingGraphOptions): Graph {
   const graph = new Graph();
   const weights = declareWeights(graph, config);
-  const { embedded, hidden } = forward(graph, config, weights);
-  const studentLogits = project(graph, hidden, weights.output);
-  const teacherLogits =
-    options.objective.distillation && teacherLogitsOf(graph, config, options.trustRegionRate);
-  const gradient = graph.scope('objective', () =>
-    addObjective(graph, options.objective, { studentLogits, ...(teacherLogits && { teacherLogits }) }),
-  );
+  const { embedded, hidden } = forward(graph, config, weights, options.layers);
+  const seeds = graph.scope('head', () => head(graph, config, options, hidden, weights.output));
   const targets = new Map<string, Value>();
   for (const { name } of differentiatedParameters(config, options.embeddingGradient)) {
     const value = graph.inputs.find((input) => input.name === name);
     if (value !== undefined) targets.set(gradientOutput(name), value);
   }
   if (options.embeddingGradient === 'rows') targets.set(embeddedGradient, embedded);
-  const gradients = differentiate(graph, [{ value: studentLogits, gradient }], [...targets.values()]);
+  const gradients = differentiate(graph, seeds, [...targets.values()]);
   [...targets.keys()].forEach((name, i) => {
     const value = gradients[i];
     if (value !== undefined) graph.output(name, value);
@@ -78,19 +61,4 @@ export function differentiatedParameters(
 ): readonly Parameter[] {
   const onHost = embeddingGradient === 'rows' && !config.tiedEmbeddings;
   return llamaParameters(config).filter(({ name }) => !(onHost && name === embeddingName));
-}
-
-/** The teacher's logits from its final hidden states and its own output projection. Shape [N, V]. */
-function teacherLogitsOf(graph: Graph, config: LlamaConfig, trustRegionRate: number | undefined): Value {
-  const { hiddenSize, vocabularySize } = config;
-  const logits = (hidden: string, output: string) =>
-    project(
-      graph,
-      graph.input(hidden, 'float32', ['N', hiddenSize]),
-      graph.input(output, 'float32', [vocabularySize, hiddenSize]),
-    );
-  const own = logits(teacherInputs.hidden, teacherInputs.output);
-  if (trustRegionRate === undefined) return own;
-  const live = logits(teacherInputs.liveHidden, teacherInputs.liveOutput);
-  return add(graph, scale(graph, own, 1 - trustRegionRate), scale(graph, live, trustRegionRate));
 }

@@ -1,7 +1,7 @@
 import type { Objective } from '@backsight/sdpo';
 import { Graph } from '../graph/graph.js';
 import { floatTensor, idTensor, Session } from '../session.js';
-import { addObjective, tokenInputs, tokenOutputs } from './objective-graph.js';
+import { addObjective, declareTokenInput, tokenInputs, tokenOutputs } from './objective-graph.js';
 
 /** Tokens with their logits. N counts tokens, V the vocabulary; matrices are row-major. */
 export interface ObjectiveEvaluation {
@@ -37,10 +37,13 @@ export async function evaluateObjective(
   const studentLogits = graph.input('student_logits', 'float32', ['N', vocabularySize]);
   const teacherLogits =
     objective.distillation && graph.input('teacher_logits', 'float32', ['N', vocabularySize]);
-  graph.output(
-    'gradient',
-    addObjective(graph, objective, { studentLogits, ...(teacherLogits && { teacherLogits }) }),
-  );
+  const { gradient, tokens: figures } = addObjective(graph, objective, {
+    studentLogits,
+    ...(teacherLogits && { teacherLogits }),
+    token: (name) => declareTokenInput(graph, name),
+  });
+  graph.output('gradient', gradient);
+  for (const [name, value] of figures) graph.output(name, value);
   const column = (values: Float32Array) => floatTensor(values, [tokens, 1]);
   const factors = input.tokenScales.map((scale, n) => scale * (input.rolloutWeights[n] ?? 0));
   const weighted = (weight = 0) => column(factors.map((factor) => weight * factor));

@@ -24,6 +24,16 @@ export interface ObjectiveInputs {
   readonly studentLogits: Value;
   /** Needed by distillation. Shape [N, V]. */
   readonly teacherLogits?: Value;
+  /** The value of one of `tokenInputNames`. Shape [N, 1]. */
+  readonly token: (name: string) => Value;
+}
+
+/** What the objective computes. */
+export interface ObjectiveResult {
+  /** By the student's logits. Shape [N, V]. */
+  readonly gradient: Value;
+  /** By the names of `tokenOutputs`. Shape [N, 1]. */
+  readonly tokens: ReadonlyMap<string, Value>;
 }
 
 /** Names of the graph inputs that carry one number per token. Shape [N, 1]; `sampledIds` is int64, the rest are float32. */
@@ -50,59 +60,84 @@ export const tokenOutputs = {
   teacherCaptured: 'teacher_captured',
 } as const;
 
-/**
- * Adds the objective to a graph, declares its per-token inputs and outputs, and returns the gradient by the student's
- * logits. Shape [N, V].
- *
- * The gradients are closed forms, so nothing is differentiated here. Terms without a gradient through the teacher or the
- * importance ratio: both are weights.
- */
-export function addObjective(graph: Graph, objective: ObjectiveStructure, inputs: ObjectiveInputs): Value {
-  const column = (name: string) => graph.input(name, 'float32', ['N', 1]);
-  const sampledIds = graph.input(tokenInputs.sampledIds, 'int64', ['N', 1]);
-  const { distillation, policyGradient, likelihood, temperature } = objective;
-  const student = studentOf(graph, scale(graph, inputs.studentLogits, 1 / temperature), sampledIds);
-  graph.output(tokenOutputs.logprobs, student.sampledLogprobs);
-  graph.output(tokenOutputs.entropies, entropies(graph, student));
-
+/** The token inputs that an objective reads. */
+export function tokenInputNames({
+  distillation,
+  policyGradient,
+  likelihood,
+}: ObjectiveStructure): readonly string[] {
   const needsRatio = policyGradient !== undefined || distillation?.importanceCap !== undefined;
-  const ratio = needsRatio
-    ? importance(graph, student.sampledLogprobs, column(tokenInputs.oldLogprobs))
+  return [
+    tokenInputs.sampledIds,
+    ...(needsRatio ? [tokenInputs.oldLogprobs] : []),
+    ...(distillation ? [tokenInputs.distillationScales] : []),
+    ...(policyGradient ? [tokenInputs.advantages, tokenInputs.policyGradientScales] : []),
+    ...(likelihood ? [tokenInputs.likelihoodScales] : []),
+  ];
+}
+
+/** Declares a token input. Shape [N, 1]. */
+export function declareTokenInput(graph: Graph, name: string): Value {
+  return graph.input(name, name === tokenInputs.sampledIds ? 'int64' : 'float32', ['N', 1]);
+}
+
+/**
+ * Adds the objective to a graph.
+ *
+ * The gradient is a closed form, so nothing is differentiated here. None goes through the teacher or an importance ratio:
+ * both are weights.
+ */
+export function addObjective(
+  graph: Graph,
+  objective: ObjectiveStructure,
+  inputs: ObjectiveInputs,
+): ObjectiveResult {
+  const { distillation, policyGradient, likelihood, temperature } = objective;
+  const { token } = inputs;
+  const scaledLogits = scale(graph, inputs.studentLogits, 1 / temperature);
+  const student = studentOf(graph, scaledLogits, token(tokenInputs.sampledIds));
+  const tokens = new Map<string, Value>([
+    [tokenOutputs.logprobs, student.sampledLogprobs],
+    [tokenOutputs.entropies, entropies(graph, student)],
+  ]);
+  const ratio = tokenInputNames(objective).includes(tokenInputs.oldLogprobs)
+    ? importance(graph, student.sampledLogprobs, token(tokenInputs.oldLogprobs))
     : undefined;
   /** Slopes by the sampled logprobs, and gradients by the scaled logits. */
   const slopes: Value[] = [];
   const gradients: Value[] = [];
   if (distillation !== undefined) {
     if (inputs.teacherLogits === undefined) throw new Error('Distillation needs teacher logits.');
-    const scales = column(tokenInputs.distillationScales);
     const capped =
       ratio === undefined || distillation.importanceCap === undefined
         ? undefined
         : cappedRatio(graph, ratio, distillation.importanceCap);
     const weigh = (value: Value) => (capped === undefined ? value : multiply(graph, value, capped));
     const term = distil(graph, distillation, student, scale(graph, inputs.teacherLogits, 1 / temperature));
-    graph.output(tokenOutputs.distillationLosses, weigh(term.loss));
-    graph.output(tokenOutputs.teacherLogprobs, term.teacherLogprobs);
+    tokens.set(tokenOutputs.distillationLosses, weigh(term.loss));
+    tokens.set(tokenOutputs.teacherLogprobs, term.teacherLogprobs);
     if (term.captured !== undefined) {
-      graph.output(tokenOutputs.studentCaptured, term.captured.student);
-      graph.output(tokenOutputs.teacherCaptured, term.captured.teacher);
+      tokens.set(tokenOutputs.studentCaptured, term.captured.student);
+      tokens.set(tokenOutputs.teacherCaptured, term.captured.teacher);
     }
+    const scales = token(tokenInputs.distillationScales);
     if (term.slope !== undefined) slopes.push(multiply(graph, weigh(term.slope), scales));
     if (term.gradient !== undefined) gradients.push(multiply(graph, term.gradient, weigh(scales)));
   }
   if (policyGradient !== undefined && ratio !== undefined) {
-    const { loss, slope } = policyGradientLoss(graph, policyGradient, ratio, column(tokenInputs.advantages));
-    graph.output(tokenOutputs.policyGradientLosses, loss);
-    slopes.push(multiply(graph, slope, column(tokenInputs.policyGradientScales)));
+    const advantages = token(tokenInputs.advantages);
+    const { loss, slope } = policyGradientLoss(graph, policyGradient, ratio, advantages);
+    tokens.set(tokenOutputs.policyGradientLosses, loss);
+    slopes.push(multiply(graph, slope, token(tokenInputs.policyGradientScales)));
   }
-  if (likelihood !== undefined) slopes.push(negate(graph, column(tokenInputs.likelihoodScales)));
+  if (likelihood !== undefined) slopes.push(negate(graph, token(tokenInputs.likelihoodScales)));
 
   const [firstSlope, ...moreSlopes] = slopes;
   if (firstSlope !== undefined)
     gradients.push(sampledLogprobGradient(graph, student, addAll(graph, [firstSlope, ...moreSlopes])));
   const [first, ...more] = gradients;
   if (first === undefined) throw new Error('An objective has at least one term.');
-  return scale(graph, addAll(graph, [first, ...more]), 1 / temperature);
+  return { gradient: scale(graph, addAll(graph, [first, ...more]), 1 / temperature), tokens };
 }
 
 /** The distillation loss of every token with its gradient by the scaled logits or its slope by the sampled logprob. */

@@ -1,4 +1,5 @@
 import type { StepReport, TrainPlan } from '@backsight/engine';
+import { planMemory } from '../llama/memory-plan.js';
 import { packSequences, type SequenceBatch } from '../llama/sequences.js';
 import { tokenInputs } from '../objective/objective-graph.js';
 import { floatTensor, idTensor, type Feeds } from '../session.js';
@@ -31,21 +32,20 @@ export class MiniBatch {
     const { objective } = this.plan;
     const losses: TermLosses = { distillation: 0, policyGradient: 0, likelihood: 0 };
     gradient.begin();
-    if (this.scaled.length > 0) {
+    for (const batch of packSequences(this.scaled.map(studentSequence), model.microBatchTokens)) {
+      signal.throwIfAborted();
       const session = await model.programs.training({
         ...trainingOptions(this.plan),
+        ...planMemory(model.config, batch.shape),
         embeddingGradient: model.embeddingGradient,
       });
-      for (const batch of packSequences(this.scaled.map(studentSequence), model.microBatchTokens)) {
-        signal.throwIfAborted();
-        const examples = batch.items.flatMap((item) => this.scaled[item] ?? []);
-        const outputs = await session.run(
-          { ...model.feeds(policy.student.flat), ...batch.feeds, ...this.tokenFeeds(batch, examples) },
-          gradient.into,
-        );
-        gradient.add(outputs, batch);
-        addTokens({ objective, outputs, examples, compareSampling, losses, means });
-      }
+      const examples = batch.items.flatMap((item) => this.scaled[item] ?? []);
+      const outputs = await session.run(
+        { ...model.feeds(policy.student.flat), ...batch.feeds, ...this.tokenFeeds(batch, examples) },
+        gradient.into,
+      );
+      gradient.add(outputs, batch);
+      addTokens({ objective, outputs, examples, compareSampling, losses, means });
     }
     const { distillation, policyGradient, likelihood } = objective;
     return {

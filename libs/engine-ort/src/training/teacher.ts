@@ -1,5 +1,5 @@
 import type { TeacherSettings, TrainExample } from '@backsight/engine';
-import { teacherInputs } from '../llama/training-graph.js';
+import { teacherInputs } from '../llama/head.js';
 import type { Model } from '../llama/model.js';
 import { floatTensor, type Feeds } from '../session.js';
 import type { PolicyWeights } from './policy-weights.js';

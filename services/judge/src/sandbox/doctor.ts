@@ -52,9 +52,14 @@ export async function examine(sandbox: Sandbox, signal: AbortSignal): Promise<re
     }));
     const source = await readFile(submission, 'utf8');
     const findings: Finding[] = [];
-    for await (const event of sandbox.execute({ language: 'python', source, files: [], runs, limits }, signal)) {
-      if (event.kind === 'compile-error') throw new SandboxFailure(`the self-check does not compile: ${event.error.message}`);
-      if (event.kind === 'ran') findings.push({ attack: attacks[event.run] ?? '', result: resultOf(event.ending) });
+    for await (const event of sandbox.execute(
+      { language: 'python', source, files: [], runs, limits },
+      signal,
+    )) {
+      if (event.kind === 'compile-error')
+        throw new SandboxFailure(`the self-check does not compile: ${event.error.message}`);
+      if (event.kind === 'ran')
+        findings.push({ attack: attacks[event.run] ?? '', result: resultOf(event.ending) });
     }
     return findings;
   } finally {

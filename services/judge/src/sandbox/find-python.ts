@@ -40,7 +40,8 @@ async function ask(candidate: string): Promise<Python | string> {
     const [implementation, version, executable] = answer.parse(JSON.parse(stdout));
     if (implementation !== 'cpython') return `is ${implementation}, not CPython`;
     const [major, minor] = version;
-    if (major !== oldest[0] || minor < oldest[1]) return `is ${version.join('.')}, older than ${oldest.join('.')}`;
+    if (major !== oldest[0] || minor < oldest[1])
+      return `is ${version.join('.')}, older than ${oldest.join('.')}`;
     return { path: executable, version: version.join('.') };
   } catch (error) {
     const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';

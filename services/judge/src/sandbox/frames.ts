@@ -16,7 +16,7 @@ export class StreamEnded extends Error {
 
 /** Reads frames from a stream, one reader at a time. */
 export class FrameReader {
-  private readonly chunks: AsyncIterator<unknown>;
+  private readonly chunks: AsyncIterator<unknown, unknown>;
   private pending: Buffer = Buffer.alloc(0);
 
   constructor(stream: Readable) {

@@ -114,7 +114,9 @@ export class SlotProcess {
     } catch (error) {
       child.kill('SIGKILL');
       if (error instanceof NoSandbox) throw error;
-      throw new SandboxFailure('a sandbox slot did not start; its complaints are in the log', { cause: error });
+      throw new SandboxFailure('a sandbox slot did not start; its complaints are in the log', {
+        cause: error,
+      });
     } finally {
       clearTimeout(timer);
     }
@@ -138,9 +140,12 @@ export class SlotProcess {
       }, abandonMs).unref();
     };
     signal.addEventListener('abort', abandon);
-    const stuck = setTimeout(() => {
-      this.kill();
-    }, job.runs.length * job.limits.wallMs + job.limits.wallMs + slackMs);
+    const stuck = setTimeout(
+      () => {
+        this.kill();
+      },
+      job.runs.length * job.limits.wallMs + job.limits.wallMs + slackMs,
+    );
     try {
       for (;;) {
         const event = await this.next();
@@ -250,7 +255,9 @@ function payload(run: SandboxRun): Uint8Array {
     case 'stdio':
       return run.input;
     case 'call':
-      return Buffer.from(`{"function":${JSON.stringify(run.name)},"arguments":[${run.argumentsJson.join(',')}]}`);
+      return Buffer.from(
+        `{"function":${JSON.stringify(run.name)},"arguments":[${run.argumentsJson.join(',')}]}`,
+      );
     case 'check':
       return Buffer.from(`${run.token}\n${run.code}`);
   }

@@ -1,0 +1,32 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { containerFileChecks } from './container-file.js';
+
+const root = join(import.meta.dirname, '../../..');
+const text = readFileSync(join(root, 'deploy/docker/Dockerfile'), 'utf8');
+
+describe('containerFileChecks', () => {
+  it('find nothing wrong with the container file', () => {
+    expect(problemsOf(text)).toEqual([]);
+  });
+
+  it.each([
+    ['a source that is not there', 'COPY . .', 'COPY no-such-folder .', /no-such-folder: no such file/],
+    ['a stage that is not there', '--from=packages', '--from=parcels', /no stage parcels/],
+    ['a room without a base', ' AS base-tools', ' AS base-tool', /no stage base-tools/],
+    ['a base without a room', ' AS base-tools', ' AS base-tool', /base-tool: no such folder/],
+    ['a user that is root', 'USER 10001:10001', 'USER root', /numbered user/],
+    ['npm at run time', '["node", "room/dist/main.js"]', '["npm", "start"]', /nothing of npm/],
+    ['a shell before the room', '["node", "room/dist/main.js"]', 'node room/dist/main.js', /without a shell/],
+  ])('refuse %s', (_what, from, to, problem) => {
+    expect(text).toContain(from);
+    expect(problemsOf(text.replace(from, to))).toContainEqual(expect.stringMatching(problem));
+  });
+});
+
+function problemsOf(containerFile: string): string[] {
+  return containerFileChecks(containerFile, root).flatMap(({ name, problems }) =>
+    problems.map((problem) => `${name}: ${problem}`),
+  );
+}

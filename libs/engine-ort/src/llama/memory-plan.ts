@@ -1,0 +1,47 @@
+import type { LlamaConfig } from '@backsight/engine';
+import type { LayerMemory } from './forward.js';
+
+/** The lengths of a run that decide its memory. */
+export interface RunShape {
+  /** Padded length of its sequences. */
+  readonly length: number;
+  /** Sequences times length. */
+  readonly tokens: number;
+  /** Positions whose logits are wanted. */
+  readonly rows: number;
+}
+
+/** How a run keeps within its memory. */
+export interface MemoryPlan {
+  readonly layers: LayerMemory;
+  /** Shares of the rows that the head works on one after the other; a power of two. */
+  readonly shares: number;
+}
+
+/** Plans a run: layers are recomputed, and the head works in shares, only where what they hold is large. */
+export function planMemory(config: LlamaConfig, shape: RunShape): MemoryPlan {
+  return {
+    layers: activationBytes(config, shape) > largestActivations ? 'recomputed' : 'kept',
+    shares: headShares(config, shape.rows),
+  };
+}
+
+/** About what all layers hold between forward and backward, in bytes. */
+function activationBytes(config: LlamaConfig, { length, tokens }: RunShape): number {
+  const { hiddenSize, intermediateSize, heads, keyValueHeads, headDim, layers } = config;
+  const perToken =
+    6 * hiddenSize + 4 * (heads + 2 * keyValueHeads) * headDim + 6 * intermediateSize + 3 * heads * length;
+  return 4 * layers * tokens * perToken;
+}
+
+/** The fewest shares whose matrix of logits stays small; none has fewer rows than there are shares. */
+function headShares({ vocabularySize }: LlamaConfig, rows: number): number {
+  let shares = 1;
+  while ((rows / shares) * vocabularySize > largestLogits && rows >= (2 * shares) ** 2) shares *= 2;
+  return shares;
+}
+
+/** Bytes. */
+const largestActivations = 2 ** 30;
+/** Elements of a matrix of logits, of which the head holds several. */
+const largestLogits = 2 ** 24;

@@ -1,0 +1,91 @@
+/** Reads task files, one JSON object a line, and says of every malformed row which file, line and field. */
+import { readFile } from 'node:fs/promises';
+import type { z } from 'zod';
+import { chooseTests } from './choose-tests.js';
+import { ownRow } from './own-row.js';
+import { humanEvalRow, mbppRow } from './published-rows.js';
+import type { CodingTask, TaskRow } from './task.js';
+
+/** Task files that cannot be used: one line per problem, the first twenty. */
+export class TaskFileError extends Error {
+  override readonly name = 'TaskFileError';
+  constructor(readonly problems: readonly string[]) {
+    const more = problems.length - mostProblems;
+    super([...problems.slice(0, mostProblems), ...(more > 0 ? [`... and ${more} more`] : [])].join('\n'));
+  }
+}
+
+const mostProblems = 20;
+
+/** All tasks of the files, in order. `languages` are those that the sandbox runs. Throws TaskFileError. */
+export async function readTasks(
+  paths: readonly string[],
+  languages: readonly string[],
+): Promise<readonly CodingTask[]> {
+  const files = await Promise.all(paths.map(async (path) => ({ path, text: await readText(path) })));
+  const problems: string[] = [];
+  const tasks: CodingTask[] = [];
+  const places = new Map<string, string>();
+  for (const { path, text } of files) {
+    const before = tasks.length + problems.length;
+    text.split('\n').forEach((line, index) => {
+      if (line.trim() === '') return;
+      const place = `${path}:${index + 1}`;
+      const task = parseLine(line, languages);
+      if (Array.isArray(task)) {
+        problems.push(...task.map((problem) => `${place}: ${problem}`));
+        return;
+      }
+      const twin = places.get(task.id);
+      if (twin !== undefined) problems.push(`${place}: task_id "${task.id}" is that of ${twin} too`);
+      places.set(task.id, place);
+      tasks.push(task);
+    });
+    if (tasks.length + problems.length === before) problems.push(`${path}: holds no task`);
+  }
+  if (problems.length > 0) throw new TaskFileError(problems);
+  return tasks;
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const why =
+      error instanceof Error && 'code' in error && error.code === 'ENOENT' ? 'does not exist' : String(error);
+    throw new TaskFileError([
+      `The task file ${path} cannot be read: it ${why}; BACKSIGHT_TASKS names the files.`,
+    ]);
+  }
+}
+
+/** A task, or what is wrong with the line. */
+function parseLine(line: string, languages: readonly string[]): CodingTask | string[] {
+  let row: unknown;
+  try {
+    row = JSON.parse(line);
+  } catch (error) {
+    return [`not a JSON object (${error instanceof Error ? error.message : String(error)})`];
+  }
+  if (typeof row !== 'object' || row === null || Array.isArray(row)) return ['not a JSON object'];
+  const parsed = shapeOf(row).safeParse(row);
+  if (!parsed.success) return parsed.error.issues.map(wordIssue);
+  const task = chooseTests(parsed.data);
+  if (typeof task === 'string') return [task];
+  if (languages.includes(task.language)) return task;
+  return [`language: "${task.language}" is none that this judge runs (${languages.join(', ')})`];
+}
+
+function shapeOf(row: object): z.ZodType<TaskRow> {
+  if ('entry_point' in row) return humanEvalRow;
+  return 'test_list' in row ? mbppRow : ownRow;
+}
+
+/** For example `tests[3].input: expected string, received number`. */
+function wordIssue({ path, message }: z.core.$ZodIssue): string {
+  const field = path
+    .map((part, at) => (typeof part === 'number' ? `[${part}]` : `${at === 0 ? '' : '.'}${String(part)}`))
+    .join('');
+  const words = message.replace(/^Invalid input: /, '');
+  return field === '' ? words : `${field}: ${words}`;
+}

@@ -1,0 +1,83 @@
+/** Compares what a program answered with what was expected. Only here do the two ever meet. */
+import { CheckerKind } from '@backsight/contract/judge';
+import { isArray, type JsonValue, parseJson, sameNumber, sameValue, type Tolerance } from './json-value.js';
+import type { Checker } from './submission.js';
+
+const numeral = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
+
+/** Whether an output is right. Bytes that are no UTF-8 are never equal to text. */
+export function acceptsOutput(checker: Checker, output: Uint8Array, expected: string): boolean {
+  if (checker.kind === CheckerKind.EXACT) return Buffer.from(expected).equals(output);
+  const actual = new TextDecoder().decode(output);
+  switch (checker.kind) {
+    case CheckerKind.UNSPECIFIED:
+    case CheckerKind.TRIMMED_LINES:
+      return sameList(trimmedLines(actual), trimmedLines(expected));
+    case CheckerKind.TOKENS:
+      return sameList(tokens(actual), tokens(expected));
+    case CheckerKind.FLOATS: {
+      const [ours, theirs] = [tokens(actual), tokens(expected)];
+      const tolerance = toleranceOf(checker);
+      return (
+        ours.length === theirs.length &&
+        ours.every((each, at) => sameToken(each, theirs[at] ?? '', tolerance))
+      );
+    }
+    case CheckerKind.UNORDERED_LINES:
+      return sameList(trimmedLines(actual).sort(), trimmedLines(expected).sort());
+  }
+}
+
+/**
+ * Whether a function's result is right; both are JSON texts.
+ *
+ * Numbers are equal by value, within the tolerances for floats; with unordered lines, so are lists whose elements are
+ * the same in another order.
+ */
+export function acceptsResult(checker: Checker, resultJson: string, expectedJson: string): boolean {
+  const actual = parseJson(resultJson);
+  const expected = parseJson(expectedJson);
+  if (actual === undefined || expected === undefined) return false;
+  if (checker.kind === CheckerKind.FLOATS) return sameValue(actual, expected, toleranceOf(checker));
+  if (checker.kind === CheckerKind.UNORDERED_LINES && isArray(actual) && isArray(expected)) {
+    return sameElements(actual, expected);
+  }
+  return sameValue(actual, expected);
+}
+
+function toleranceOf({ absoluteTolerance, relativeTolerance }: Checker): Tolerance {
+  return { absolute: absoluteTolerance, relative: relativeTolerance };
+}
+
+function sameToken(actual: string, expected: string, tolerance: Tolerance): boolean {
+  if (numeral.test(actual) && numeral.test(expected)) return sameNumber(actual, expected, tolerance);
+  return actual === expected;
+}
+
+function sameElements(actual: readonly JsonValue[], expected: readonly JsonValue[]): boolean {
+  const left = [...expected];
+  return (
+    actual.length === expected.length &&
+    actual.every((each) => {
+      const at = left.findIndex((other) => sameValue(each, other));
+      if (at < 0) return false;
+      left.splice(at, 1);
+      return true;
+    })
+  );
+}
+
+function sameList(actual: readonly string[], expected: readonly string[]): boolean {
+  return actual.length === expected.length && actual.every((each, at) => each === expected[at]);
+}
+
+/** Lines without trailing blanks, the empty ones at the end left out. */
+function trimmedLines(text: string): string[] {
+  const lines = text.split('\n').map((line) => line.trimEnd());
+  while (lines.at(-1) === '') lines.pop();
+  return lines;
+}
+
+function tokens(text: string): readonly string[] {
+  return text.split(/\s+/).filter((each) => each !== '');
+}

@@ -1,0 +1,78 @@
+/** Builds the room: a sandbox, the judge over it, the coding environment over the judge, and serves them. */
+import { EnvironmentServiceDefinition } from '@backsight/contract/environment';
+import { type IsolationTier, JudgeServiceDefinition } from '@backsight/contract/judge';
+import { environmentService } from '@backsight/environment';
+import { createRegistry, type Logger, serve, service, type StartedRoom } from '@backsight/rpc';
+import { codingEnvironment } from './coding/coding-environment.js';
+import { readTasks } from './coding/read-tasks.js';
+import type { CodingTask } from './coding/task.js';
+import type { JudgeConfig } from './config.js';
+import { judgeService } from './judge-service.js';
+import { Judge } from './judging/judge.js';
+import { judgeMetrics } from './judging/judge-metrics.js';
+import { Queue } from './judging/queue.js';
+import { VerdictCache } from './judging/verdict-cache.js';
+import { openSandbox } from './sandbox/open-sandbox.js';
+
+/** Serves JudgeService and, where there are tasks, EnvironmentService on one address. */
+export async function startJudge(config: JudgeConfig, logger: Logger): Promise<StartedRoom> {
+  const { sandbox: choice, slots, python } = config;
+  const sandbox = await openSandbox({ choice, slots, python, logger });
+  try {
+    const languages = sandbox.languages.map(({ name }) => name);
+    const tasks = config.tasks === undefined ? [] : await readTasks(config.tasks, languages);
+    const queue = new Queue(sandbox.capacity, config.maxQueued);
+    const registry = createRegistry('judge');
+    const metrics = judgeMetrics(registry, queue);
+    const judge = new Judge({
+      sandbox,
+      queue,
+      cache: new VerdictCache(config.cacheEntries),
+      metrics,
+      logger,
+    });
+    const server = await serve({
+      name: 'judge',
+      address: config.address,
+      metricsAddress: config.metricsAddress,
+      maxConnectionAgeMs: config.maxConnectionAgeMs,
+      registry,
+      logger,
+      services: [
+        service(JudgeServiceDefinition, judgeService(judge)),
+        ...(tasks.length === 0 ? [] : [codingService(config, tasks, judge, logger)]),
+      ],
+    });
+    logger.info({ tier: tierName(sandbox.tier), slots, languages, tasks: tasks.length }, 'judge serves');
+    return {
+      address: server.address,
+      shutdown: async (graceMs) => {
+        await server.shutdown(graceMs);
+        await sandbox.close();
+      },
+    };
+  } catch (error) {
+    await sandbox.close();
+    throw error;
+  }
+}
+
+function codingService(config: JudgeConfig, tasks: readonly CodingTask[], judge: Judge, logger: Logger) {
+  const { feedbackWrongAnswers, feedbackSelection, feedbackCharacters, maxTurns, maxEpisodes } = config;
+  const environment = codingEnvironment({
+    tasks,
+    judge,
+    feedback: {
+      maxWrongAnswers: feedbackWrongAnswers,
+      selection: feedbackSelection,
+      maxCharacters: feedbackCharacters,
+    },
+    maxTurns,
+    capacity: maxEpisodes,
+  });
+  return service(EnvironmentServiceDefinition, environmentService(environment, { logger }));
+}
+
+function tierName(tier: IsolationTier): string {
+  return tier.replace('ISOLATION_TIER_', '').toLowerCase();
+}

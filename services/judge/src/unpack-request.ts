@@ -1,0 +1,181 @@
+/** Requests as domain values; what is wrong with one is told field by field, all at once. */
+import {
+  CheckerKind,
+  type ExecuteRequest,
+  FeedbackSelection,
+  type JudgeRequest,
+  type Limits,
+  type Program,
+  type Test as WireTest,
+} from '@backsight/contract/judge';
+import { invalidArgument, type Violation } from '@backsight/rpc';
+import { toMs } from './duration.js';
+import { defaultFeedback, type FeedbackOptions } from './feedback.js';
+import { parseJson } from './judging/json-value.js';
+import { completeLimits, limitProblems } from './judging/limits.js';
+import type { Checker, Submission, Test } from './judging/submission.js';
+import type { RunLimits, SandboxJob } from './sandbox/sandbox.js';
+
+/** A request to judge, unpacked. */
+export interface Asked {
+  readonly submission: Submission;
+  readonly feedback: FeedbackOptions;
+  /** Longest wait for a slot, in milliseconds. */
+  readonly queueBudgetMs: number | undefined;
+}
+
+const mostFiles = 100;
+const longestPath = 200;
+const limitFields: Readonly<Record<keyof RunLimits, string>> = {
+  cpuMs: 'limits.cpu_time',
+  wallMs: 'limits.wall_time',
+  memoryBytes: 'limits.memory_bytes',
+  outputBytes: 'limits.output_bytes',
+  processes: 'limits.processes',
+};
+
+/** Unpacks a request to judge. Throws INVALID_ARGUMENT. */
+export function unpackJudge(request: JudgeRequest, languages: readonly string[]): Asked {
+  const { program, tests, checker, feedback } = request;
+  const limits = unpackLimits(request.limits);
+  const queueBudgetMs = toMs(request.queueBudget);
+  const unpacked = tests.map(unpackTest);
+  const violations: Violation[] = [
+    ...programViolations(program, languages),
+    ...(tests.length === 0 ? [{ field: 'tests', description: 'must hold at least one test' }] : []),
+    ...unpacked.flatMap((test, index) => testViolations(test, `tests[${index}]`)),
+    ...checkerViolations(checker),
+    ...limitViolations(limits),
+    ...(queueBudgetMs !== undefined && queueBudgetMs < 0
+      ? [{ field: 'queue_budget', description: 'must not be negative' }]
+      : []),
+  ];
+  if (violations.length > 0) throw invalidArgument(violations);
+  return {
+    submission: {
+      language: program?.language ?? '',
+      source: program?.source ?? '',
+      tests: unpacked.filter((test) => test !== undefined),
+      checker: unpackChecker(checker),
+      limits,
+      stopAtFirstFailure: request.stopAtFirstFailure,
+    },
+    feedback: {
+      maxWrongAnswers: feedback?.maxWrongAnswers ?? defaultFeedback.maxWrongAnswers,
+      selection: feedback?.selection === FeedbackSelection.RANDOM ? 'random' : 'shortest',
+      seed: feedback?.seed ?? 0,
+      maxCharacters: feedback?.maxCharacters ?? defaultFeedback.maxCharacters,
+    },
+    queueBudgetMs,
+  };
+}
+
+/** Unpacks a request to execute. Throws INVALID_ARGUMENT. */
+export function unpackExecute(request: ExecuteRequest, languages: readonly string[]): SandboxJob {
+  const { program, stdin, files } = request;
+  const limits = unpackLimits(request.limits);
+  const violations: Violation[] = [
+    ...programViolations(program, languages),
+    ...limitViolations(limits),
+    ...(files.length > mostFiles
+      ? [{ field: 'files', description: `must hold at most ${mostFiles} files` }]
+      : []),
+    ...files.flatMap(({ path }, index) => pathViolations(path, `files[${index}].path`)),
+  ];
+  if (violations.length > 0) throw invalidArgument(violations);
+  return {
+    language: program?.language ?? '',
+    source: program?.source ?? '',
+    files,
+    runs: [{ kind: 'stdio', input: stdin }],
+    limits,
+  };
+}
+
+function programViolations(program: Program | undefined, languages: readonly string[]): readonly Violation[] {
+  if (program === undefined) return [{ field: 'program', description: 'must be set' }];
+  if (languages.includes(program.language)) return [];
+  const description = `must be one of ${languages.join(', ')}, is "${program.language}"`;
+  return [{ field: 'program.language', description }];
+}
+
+function unpackTest({ kind, hidden }: WireTest): Test | undefined {
+  switch (kind?.$case) {
+    case 'stdio':
+      return { kind: 'stdio', input: kind.value.input, expected: kind.value.expectedOutput, hidden };
+    case 'call': {
+      const { function: name, argumentsJson, expectedJson } = kind.value;
+      return { kind: 'call', name, argumentsJson, expectedJson, hidden };
+    }
+    case 'assert':
+      return { kind: 'assert', code: kind.value.code, hidden };
+    case undefined:
+      return undefined;
+  }
+}
+
+function testViolations(test: Test | undefined, field: string): readonly Violation[] {
+  if (test === undefined) return [{ field, description: 'must be one of stdio, call and assert' }];
+  if (test.kind !== 'call') return [];
+  const description = 'must be one JSON value';
+  return [
+    ...(test.name === '' ? [{ field: `${field}.call.function`, description: 'must not be empty' }] : []),
+    ...test.argumentsJson.flatMap((text, index) =>
+      parseJson(text) === undefined ? [{ field: `${field}.call.arguments_json[${index}]`, description }] : [],
+    ),
+    ...(parseJson(test.expectedJson) === undefined
+      ? [{ field: `${field}.call.expected_json`, description }]
+      : []),
+  ];
+}
+
+function checkerViolations(checker: JudgeRequest['checker']): readonly Violation[] {
+  const description = 'must be a number of at least 0';
+  return (['absoluteTolerance', 'relativeTolerance'] as const).flatMap((name) =>
+    checker === undefined || checker[name] >= 0
+      ? []
+      : [
+          {
+            field: `checker.${name === 'absoluteTolerance' ? 'absolute' : 'relative'}_tolerance`,
+            description,
+          },
+        ],
+  );
+}
+
+function unpackChecker(checker: JudgeRequest['checker']): Checker {
+  const { kind = CheckerKind.TRIMMED_LINES, absoluteTolerance = 0, relativeTolerance = 0 } = checker ?? {};
+  return { kind, absoluteTolerance, relativeTolerance };
+}
+
+/** Unset limits, and zeros, take the defaults. */
+function unpackLimits(limits: Limits | undefined): RunLimits {
+  const { memoryBytes = 0, outputBytes = 0, processes = 0 } = limits ?? {};
+  const cpuMs = toMs(limits?.cpuTime);
+  const wallMs = toMs(limits?.wallTime);
+  return completeLimits({
+    ...(cpuMs === undefined ? {} : { cpuMs }),
+    ...(wallMs === undefined ? {} : { wallMs }),
+    ...(memoryBytes === 0 ? {} : { memoryBytes }),
+    ...(outputBytes === 0 ? {} : { outputBytes }),
+    ...(processes === 0 ? {} : { processes }),
+  });
+}
+
+function limitViolations(limits: RunLimits): readonly Violation[] {
+  return limitProblems(limits).map(({ limit, problem }) => ({
+    field: limitFields[limit],
+    description: limit.endsWith('Ms') ? `${problem} milliseconds` : problem,
+  }));
+}
+
+function pathViolations(path: string, field: string): readonly Violation[] {
+  const parts = path.split('/');
+  const sound =
+    path.length <= longestPath &&
+    !path.includes('\0') &&
+    parts.every((part) => !['', '.', '..'].includes(part));
+  return sound
+    ? []
+    : [{ field, description: 'must be a relative path of at most 200 characters without ".."' }];
+}
