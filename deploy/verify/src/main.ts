@@ -6,6 +6,7 @@ import { containerFileChecks } from './container-file.js';
 import { findKubectl } from './kubectl.js';
 import type { Manifest } from './manifest.js';
 import { render } from './render.js';
+import { settingChecks } from './settings.js';
 import { verify, type Section } from './verify.js';
 
 const root = join(import.meta.dirname, '../../..');
@@ -44,18 +45,18 @@ function sectionsOf(kubectl: string, folder: string): Section[] {
   return [
     { title: `${folder}: renders, ${manifests.length} objects`, checks: [{ name: 'renders', problems: [] }] },
     ...verify(folder, manifests),
+    { title: `${folder}: variables that the rooms read`, checks: settingChecks(manifests, root) },
   ];
 }
 
 /** Prints the sections, each failed check with its problems, and the count; returns the exit code. */
 function report(sections: readonly Section[]): number {
-  for (const { title, checks } of sections) {
-    const failed = checks.filter(isFailed);
-    say(
-      `${failed.length === 0 ? 'ok    ' : 'FAILED'} ${title} (${checks.length - failed.length}/${checks.length})`,
-    );
-    for (const { name, problems } of failed) {
-      for (const problem of problems) say(`         ${name}: ${problem}`);
+  for (const { title, checks, listed = false } of sections) {
+    const failed = checks.filter(isFailed).length;
+    say(`${failed === 0 ? 'ok    ' : 'FAILED'} ${title} (${checks.length - failed}/${checks.length})`);
+    for (const { name, problems } of checks) {
+      if (listed && problems.length === 0) say(`         ${name}`);
+      for (const problem of problems) say(`         FAILED ${name}: ${problem}`);
     }
   }
   const checks = sections.flatMap((section) => section.checks);
