@@ -34,13 +34,13 @@ export async function stateOf(house: Watched, runId: string): Promise<RunState |
   return (await house.client.getRun({ runId })).run?.state;
 }
 
-/** Waits until something holds, for at most 5 seconds. */
+/** Waits until something holds, for at most 15 seconds. */
 export async function eventually(holds: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  for (let attempt = 0; attempt < 500; attempt += 1) {
+  for (let attempt = 0; attempt < 1500; attempt += 1) {
     if (await holds()) return;
     await delay(10);
   }
-  throw new Error(`${what} did not happen within 5 s`);
+  throw new Error(`${what} did not happen within 15 s`);
 }
 
 /** The failure of a call that must fail. */

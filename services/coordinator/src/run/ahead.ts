@@ -17,7 +17,10 @@ export class Ahead<Played> {
   begin(step: number): void {
     if (this.#plays.has(step)) return;
     const { signal } = this.#scope;
-    const play = this.#last.then(() => this.#play(step, signal));
+    const play = this.#last.then(() => {
+      signal.throwIfAborted();
+      return this.#play(step, signal);
+    });
     // Whoever takes the step is told of its failure.
     this.#last = play.catch(() => undefined);
     this.#plays.set(step, play);

@@ -26,7 +26,8 @@ async function save(run: OpenRun, step: number, suffix: string): Promise<void> {
   const name = `${runId}-${suffix}`;
   try {
     await patiently(`the policy at ${policy.address}`, patience, async () => {
-      const options = { signal: patience.signal, deadlineMs: deadlines.checkpoint };
+      // The connection's own retries would wait for a full disk.
+      const options = { signal: patience.signal, deadlineMs: deadlines.checkpoint, retry: false };
       await policy.client.saveCheckpoint({ name }, options).catch((error: unknown) => {
         throw isRefusal(error) ? new CheckpointRefusedError(describeError(error)) : error;
       });

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { RunState } from '@backsight/contract/coordinator';
+import { resourceExhausted } from '@backsight/rpc';
 import { away, type Script, scriptedPolicy } from '@backsight/testing';
 import { toyEnvironment, type ToyOptions } from '../toy-environment.js';
 import { closeToyHouses, openToyHouse } from '../toy-house.js';
@@ -148,6 +149,29 @@ describe('a run', () => {
       [`${runId}-step-2`, 4],
       ['initial', 0],
     ]);
+  });
+
+  it('keeps as many checkpoints as it is told to, the newest', async () => {
+    const house = await openHouse();
+    await follow(house, (await house.create({ steps: 5, checkpoint: { everySteps: 1, keepLast: 2 } })).runId);
+    const { checkpoints } = await house.policyClient.listCheckpoints({});
+    expect(checkpoints.map(({ version }) => version).sort((a, b) => a - b)).toEqual([0, 8, 10]);
+  });
+
+  it('goes on without a checkpoint that cannot be written, and says so', async () => {
+    const house = await openHouse();
+    house.policy.faults.add('saveCheckpoint', {
+      kind: 'refuse',
+      error: resourceExhausted('the disk is full', 60_000),
+    });
+    const events = await follow(house, (await house.create({ checkpoint: { everySteps: 2 } })).runId);
+    expect(ofKind(events, 'warning')).toEqual([
+      {
+        code: 'checkpoint-not-saved',
+        message: expect.stringContaining('step 2 could not be saved: the disk is full') as unknown as string,
+      },
+    ]);
+    expect(ofKind(events, 'stepFinished')).toHaveLength(3);
   });
 
   it('starts from the weights that the recipe names', async () => {
