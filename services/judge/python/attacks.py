@@ -42,9 +42,13 @@ def write_root(aims: dict[str, Any]) -> str | None:
 
 
 def see_judge(aims: dict[str, Any]) -> str | None:
-    """The judge's process, by its id on the host."""
-    if os.path.exists(f"/proc/{aims['pid']}"):
-        return "sees the judge's process"
+    """The judge's process, by its id and its start: a sandbox counts from 1, and may have a process of the same id."""
+    try:
+        with open(f"/proc/{aims['pid']}/stat", encoding="utf-8") as stat:
+            started = stat.read().rpartition(")")[2].split()[19]
+        return "sees the judge's process" if started == aims["started"] else None
+    except OSError:
+        pass
     try:
         os.kill(aims["pid"], 0)
         return "can signal the judge"

@@ -45,7 +45,13 @@ export async function examine(sandbox: Sandbox, signal: AbortSignal): Promise<re
   try {
     const file = join(folder, 'canary');
     await writeFile(file, 'a file of the host', { mode: 0o644 });
-    const aims = { file, pid: process.pid, processes: limits.processes, memory: limits.memoryBytes };
+    const aims = {
+      file,
+      pid: process.pid,
+      started: await ownStart(),
+      processes: limits.processes,
+      memory: limits.memoryBytes,
+    };
     const runs = attacks.map((attack) => ({
       kind: 'stdio' as const,
       input: Buffer.from(JSON.stringify({ ...aims, attack })),
@@ -73,6 +79,12 @@ export function breachOf(findings: readonly Finding[]): string | undefined {
   if (breaches.length === 0) return undefined;
   const list = breaches.map(({ attack, result }) => `${attack} ${result}`).join('; ');
   return `The sandbox does not hold, so the judge does not serve: ${list}.`;
+}
+
+/** When this process started, in clock ticks since boot: field 22 of proc(5) stat, counted after the name. */
+async function ownStart(): Promise<string> {
+  const stat = await readFile('/proc/self/stat', 'utf8');
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
 }
 
 function resultOf({ limit, exitCode, signal, stdout, stderr }: RunEnding): string {
