@@ -23,8 +23,8 @@ pipeline_tag: text-generation
 # Backsight tiny
 
 A Llama of ${parameters} parameters that writes short Python programs in a made-up world. It exists to be
-post-trained in seconds on a CPU; it knows nothing else. \`npm run pretrain:tiny\` makes it again, bit for bit on like
-processors; another number of threads than ${threads} rounds otherwise.
+post-trained in seconds on a CPU; it knows nothing else. \`npm run pretrain:tiny\` makes it again: bit for bit with
+the same engine, ${threads} threads and a like processor.
 
 | | |
 | --- | --- |
