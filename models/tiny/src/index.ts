@@ -1,3 +1,3 @@
 /** The tiny policy's world and tasks. */
 export { quickstartAnswers, quickstartTasks } from './tasks.js';
-export type { TaskRow, TaskSplit, TaskTest } from './tasks.js';
+export type { QuickstartTaskOptions, RewardTests, TaskRow, TaskSplit, TaskTest } from './tasks.js';

@@ -29,6 +29,11 @@ describe('quickstartTasks', () => {
     }
   });
 
+  it('rewards by other tests when told to', () => {
+    const rewards = quickstartTasks(11, { rewardTests: 'all' }).map(({ reward_tests }) => reward_tests);
+    expect(new Set(rewards)).toEqual(new Set(['all']));
+  });
+
   it('is right about its tests', () => {
     const answers = quickstartAnswers(11);
     for (const { prompt, tests } of rows) {

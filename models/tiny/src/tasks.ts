@@ -22,8 +22,18 @@ export interface TaskRow {
   /** The whole answer is the program. */
   readonly answer_format: 'plain';
   readonly tests: readonly TaskTest[];
-  /** Which tests decide the reward; feedback speaks of public ones only. */
-  readonly reward_tests: 'public' | 'hidden';
+  /** Which tests are run and decide the reward. Feedback speaks of public ones only, so `hidden` gives none. */
+  readonly reward_tests: RewardTests;
+}
+
+export type RewardTests = 'public' | 'hidden' | 'all';
+
+/** How rows are written. */
+export interface QuickstartTaskOptions {
+  /** Put before every task id, so that the tasks of several seeds can share a file. */
+  readonly prefix?: string;
+  /** For every row. By default public tests reward training and hidden ones evaluation. */
+  readonly rewardTests?: RewardTests;
 }
 
 /** `held-out`: unseen pairs of the words trained on; `held-out-3`: triples of them. */
@@ -44,12 +54,8 @@ const wordsPerKind = 3;
  * The rows of one seed: 48 two-verb questions to train on, 24 more and 24 three-verb ones to evaluate on.
  *
  * @param seed A 32-bit integer; it draws the words in use, their hidden meanings, the questions and the tests.
- * @param options.prefix Put before every task id, so that the tasks of several seeds can share a file.
  */
-export function quickstartTasks(
-  seed: number,
-  options: { readonly prefix?: string } = {},
-): readonly TaskRow[] {
+export function quickstartTasks(seed: number, options: QuickstartTaskOptions = {}): readonly TaskRow[] {
   const random = createRandom(seed);
   const lexicon = drawLexicon(random, wordsPerKind);
   const dictionary = drawDictionary(random);
@@ -63,7 +69,7 @@ export function quickstartTasks(
       language: 'python',
       answer_format: 'plain',
       tests: drawTests(random, answerOf(question, dictionary)),
-      reward_tests: split === 'train' ? 'public' : 'hidden',
+      reward_tests: options.rewardTests ?? (split === 'train' ? 'public' : 'hidden'),
     }));
   return [
     ...rows('train', pairs.slice(0, sizes.train)),
