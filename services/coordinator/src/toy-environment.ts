@@ -12,6 +12,8 @@ export interface ToyOptions {
   readonly capacity?: number;
   /** Called before each answer; may throw or wait. */
   readonly beforeAnswer?: (episode: ToyMoment) => void | Promise<void>;
+  /** What is said to a wrong guess. Default: that it is wrong. */
+  readonly remark?: (text: string) => string | undefined;
 }
 
 /** Where an episode is when the world answers. */
@@ -50,7 +52,7 @@ export function toyEnvironment(options: ToyOptions): ToyWorld {
       const word = words.get(taskId);
       if (word === undefined) return undefined;
       begun.push({ taskId, seed });
-      return episode(word, { taskId, seed, signal }, maxTurns, playing, options.beforeAnswer);
+      return episode(word, { taskId, seed, signal }, maxTurns, playing, options);
     },
   };
 }
@@ -60,7 +62,7 @@ async function* episode(
   task: Pick<ToyMoment, 'taskId' | 'seed' | 'signal'>,
   maxTurns: number,
   playing: ToyWorld['playing'],
-  beforeAnswer: ToyOptions['beforeAnswer'],
+  { beforeAnswer, remark }: ToyOptions,
 ): Episode {
   playing.now += 1;
   playing.most = Math.max(playing.most, playing.now);
@@ -70,7 +72,7 @@ async function* episode(
       const { text } = yield { messages: [{ role: 'user', content: told }] };
       await beforeAnswer?.({ ...task, text, turn });
       if (text === word) return { reward: 1 };
-      told = `You said ${text}, not ${word}.`;
+      told = remark?.(text) ?? `You said ${text}, not ${word}.`;
       if (turn === maxTurns) {
         return {
           reward: 0,

@@ -5,6 +5,7 @@ import { type Script, scriptedPolicy } from '@backsight/testing';
 import { toyEnvironment, type ToyOptions } from './toy-environment.js';
 import { closeToyHouses, openToyHouse } from './toy-house.js';
 import { eventually, failureOf, follow, ofKind } from './toy-watching.js';
+import { Watchers } from './watchers.js';
 
 afterEach(closeToyHouses);
 
@@ -61,5 +62,58 @@ describe('WatchRun', () => {
       code: 'NOT_FOUND',
       resource: { kind: 'run', name: 'nobody' },
     });
+  });
+});
+
+describe('Watchers', () => {
+  const eventsOf = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, index) => ({
+      sequence: from + index + 1,
+      atMs: 0,
+      kind: undefined,
+    }));
+
+  it('tells every event of a run that has long ended, page by page', async () => {
+    const watchers = new Watchers();
+    const read = (_: string, after: number) =>
+      Promise.resolve({ events: eventsOf(after, Math.min(after + 3, 8)), state: RunState.SUCCEEDED });
+    const sequences: number[] = [];
+    for await (const { sequence } of watchers.watch('one', 0, read, new AbortController().signal)) {
+      sequences.push(sequence);
+    }
+    expect(sequences).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+  });
+
+  it('misses nothing that is stored while it reads', async () => {
+    const watchers = new Watchers();
+    let stored = 1;
+    let ended = false;
+    const read = async (id: string, after: number) => {
+      const page = { events: eventsOf(after, stored), state: ended ? RunState.SUCCEEDED : RunState.RUNNING };
+      // What is stored between the reading and the waiting rings while nobody waits yet.
+      if (stored < 5) {
+        stored += 1;
+        ended = stored === 5;
+        watchers.ring(id);
+      }
+      await Promise.resolve();
+      return page;
+    };
+    const sequences: number[] = [];
+    for await (const { sequence } of watchers.watch('one', 0, read, new AbortController().signal)) {
+      sequences.push(sequence);
+    }
+    expect(sequences).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it('ends when the one who watches leaves', async () => {
+    const watchers = new Watchers();
+    const controller = new AbortController();
+    const read = () => Promise.resolve({ events: [], state: RunState.RUNNING });
+    const watching = watchers.watch('one', 0, read, controller.signal).next();
+    setImmediate(() => {
+      controller.abort();
+    });
+    expect(await watching).toEqual({ done: true, value: undefined });
   });
 });

@@ -212,6 +212,28 @@ describe('differentiate', () => {
     ).toBeLessThan(tolerance);
   });
 
+  it.each(['kept', 'recomputed'] as const)('agrees for segments that are %s', async (memory) => {
+    expect(
+      await gradientError({
+        operands: {
+          x: { tensor: numbers([5, 3]), shape: ['M', 3] },
+          y: { tensor: numbers([3, 3], 1) },
+          z: { tensor: numbers([3], 2) },
+        },
+        build: (graph, operand) => {
+          const first = graph.segment(memory, operand('x'), (x) =>
+            silu(graph, matmul(graph, x, operand('y'))),
+          );
+          const second = graph.segment(memory, first, (x) =>
+            add(graph, x, multiply(graph, silu(graph, x), operand('z'))),
+          );
+          return softmax(graph, second);
+        },
+        resultShape: [5, 3],
+      }),
+    ).toBeLessThan(tolerance);
+  });
+
   it('adds up the gradients of a value used more than once', async () => {
     expect(
       await gradientError({

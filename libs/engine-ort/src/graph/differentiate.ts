@@ -15,8 +15,8 @@ export interface Seed {
  * Adds to the graph the gradients of the seeds' scalar with respect to `targets` (reverse mode), in the targets' order.
  *
  * Targets are independent variables: no gradient goes through one into another. Only nodes between the targets and the
- * seeds are differentiated; an operator there without a derivative is an error. What lies inside a segment of the graph is
- * computed again first, once everything downstream is done with.
+ * seeds are differentiated; an operator there without a derivative is an error. Segments of the graph come one after the other,
+ * and a recomputed one is computed again first.
  */
 export function differentiate(
   graph: Graph,
@@ -51,11 +51,14 @@ class Backward {
     const ending = new Map(segments.map((segment) => [segment.end - 1, segment]));
     for (let index = nodes.length - 1; index >= 0; index--) {
       const segment = ending.get(index);
-      const node = nodes[index];
-      if (segment !== undefined) {
+      if (segment?.memory === 'recomputed') {
         this.repeat(segment);
         index = segment.begin;
-      } else if (node !== undefined) this.passNode(node);
+        continue;
+      }
+      if (segment !== undefined) this.settle(segment);
+      const node = nodes[index];
+      if (node !== undefined) this.passNode(node);
     }
   }
 
@@ -88,6 +91,13 @@ class Backward {
           gradients.contribute(input, gradient);
       });
     });
+  }
+
+  /** Has the later gradients computed before those of this segment, so that what only they need is given up. */
+  private settle({ output }: Segment): void {
+    const gradient = this.gradients.of(output);
+    if (gradient !== undefined)
+      this.gradients.replace(output, after(this.graph, gradient, this.gradients.takeRecent()));
   }
 
   /** Computes a segment again from its input, and passes what was computed this time. */

@@ -33,6 +33,10 @@ export class Gradients {
     return sum;
   }
 
+  replace(value: Value, gradient: Value): void {
+    this.parts.set(value, [gradient]);
+  }
+
   /** What was contributed to wanted gradients since the last call. */
   takeRecent(): readonly Value[] {
     const taken = this.recent;

@@ -19,7 +19,7 @@ export interface ValueSpec {
   readonly shape: readonly Dimension[];
 }
 
-/** Nodes between one value and another, whose inner values differentiation computes again instead of keeping. */
+/** Nodes from one matrix to another, which are differentiated together, after all that comes after them. */
 export interface Segment {
   readonly input: Value;
   readonly output: Value;
@@ -27,7 +27,11 @@ export interface Segment {
   readonly begin: number;
   readonly end: number;
   readonly build: (input: Value) => Value;
+  readonly memory: SegmentMemory;
 }
+
+/** Whether differentiation finds the inner values of a segment in memory or computes them again: less memory, more time. */
+export type SegmentMemory = 'kept' | 'recomputed';
 
 /**
  * A graph under construction: nodes in an order in which they can run, each value computed once under a unique name.
@@ -118,14 +122,15 @@ export class Graph {
   }
 
   /**
-   * Adds what `build` computes from a matrix as a segment: less memory for more time where it is differentiated.
+   * Adds what `build` computes from a matrix as a segment.
    *
-   * Nothing else may read what it computes inside, and nothing that is differentiated may enter it but the matrix and inputs of the graph.
+   * Nothing else may read what it computes inside, and nothing that is differentiated may enter it but the matrix and inputs
+   * of the graph.
    */
-  segment(input: Value, build: (input: Value) => Value): Value {
+  segment(memory: SegmentMemory, input: Value, build: (input: Value) => Value): Value {
     const begin = this.nodes.length;
     const output = build(input);
-    this.segments.push({ input, output, begin, end: this.nodes.length, build });
+    this.segments.push({ input, output, begin, end: this.nodes.length, build, memory });
     return output;
   }
 

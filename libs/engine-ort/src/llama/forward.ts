@@ -1,5 +1,5 @@
 import type { LlamaConfig } from '@backsight/engine';
-import type { Graph } from '../graph/graph.js';
+import type { Graph, SegmentMemory } from '../graph/graph.js';
 import { embed } from '../graph/ops/embed.js';
 import { matmul } from '../graph/ops/matmul.js';
 import { reshape } from '../graph/ops/reshape.js';
@@ -28,15 +28,12 @@ export interface Forward {
   readonly hidden: Value;
 }
 
-/** Whether a backward pass finds what a layer computed in memory, or computes it again: less memory, about a third more time. */
-export type LayerMemory = 'kept' | 'recomputed';
-
 /** Adds the whole model up to its final hidden states at the wanted positions, and declares the inputs it reads. */
 export function forward(
   graph: Graph,
   config: LlamaConfig,
   weights: LlamaWeights,
-  memory: LayerMemory = 'kept',
+  memory: SegmentMemory = 'kept',
 ): Forward {
   const ids = graph.input(sequenceInputs.ids, 'int64', ['B', 'T']);
   const rows = graph.input(sequenceInputs.rows, 'int64', ['N']);
@@ -50,7 +47,7 @@ export function forward(
       graph.scope(`layers.${index}`, () =>
         layer(graph, config, layerWeights, input, (qkv) => attention(graph, config, qkv, tables, mask), keep),
       );
-    stream = memory === 'recomputed' ? graph.segment(stream, build) : build(stream);
+    stream = graph.segment(memory, stream, build);
   });
   return { embedded, hidden: rmsNorm(graph, stream, weights.norm, config.rmsNormEpsilon) };
 }

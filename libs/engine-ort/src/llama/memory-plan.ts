@@ -1,5 +1,5 @@
 import type { LlamaConfig } from '@backsight/engine';
-import type { LayerMemory } from './forward.js';
+import type { SegmentMemory } from '../graph/graph.js';
 
 /** The lengths of a run that decide its memory. */
 export interface RunShape {
@@ -13,16 +13,26 @@ export interface RunShape {
 
 /** How a run keeps within its memory. */
 export interface MemoryPlan {
-  readonly layers: LayerMemory;
+  readonly layers: SegmentMemory;
   /** Shares of the rows that the head works on one after the other; a power of two. */
   readonly shares: number;
 }
 
+/** From where on memory is saved at the price of time. */
+export interface MemoryLimits {
+  /** What the layers may hold between forward and backward, in bytes. */
+  readonly activationBytes: number;
+  /** Elements of one matrix of logits, of which the head holds several. */
+  readonly logits: number;
+}
+
+export const memoryLimits: MemoryLimits = { activationBytes: 2 ** 30, logits: 2 ** 24 };
+
 /** Plans a run: layers are recomputed, and the head works in shares, only where what they hold is large. */
-export function planMemory(config: LlamaConfig, shape: RunShape): MemoryPlan {
+export function planMemory(config: LlamaConfig, shape: RunShape, limits: MemoryLimits): MemoryPlan {
   return {
-    layers: activationBytes(config, shape) > largestActivations ? 'recomputed' : 'kept',
-    shares: headShares(config, shape.rows),
+    layers: activationBytes(config, shape) > limits.activationBytes ? 'recomputed' : 'kept',
+    shares: headShares(config, shape.rows, limits.logits),
   };
 }
 
@@ -35,13 +45,8 @@ function activationBytes(config: LlamaConfig, { length, tokens }: RunShape): num
 }
 
 /** The fewest shares whose matrix of logits stays small; none has fewer rows than there are shares. */
-function headShares({ vocabularySize }: LlamaConfig, rows: number): number {
+function headShares({ vocabularySize }: LlamaConfig, rows: number, largest: number): number {
   let shares = 1;
-  while ((rows / shares) * vocabularySize > largestLogits && rows >= (2 * shares) ** 2) shares *= 2;
+  while ((rows / shares) * vocabularySize > largest && rows >= (2 * shares) ** 2) shares *= 2;
   return shares;
 }
-
-/** Bytes. */
-const largestActivations = 2 ** 30;
-/** Elements of a matrix of logits, of which the head holds several. */
-const largestLogits = 2 ** 24;

@@ -55,6 +55,27 @@ describe('Model', () => {
     await apart.programs.release();
   });
 
+  it('scores the same where the head works in shares', async () => {
+    const weights = testWeights();
+    const [whole, sparing] = [
+      new Model(testConfig, 64, 1),
+      new Model(testConfig, 64, 1, 'rows', { activationBytes: 0, logits: 1 }),
+    ];
+    const settings = { temperature: 1, topK: 3 };
+    const [a, b] = [
+      await whole.score(weights.flat, sequences, settings, never),
+      await sparing.score(weights.flat, sequences, settings, never),
+    ];
+    a.forEach((score, i) => {
+      expect(b[i]!.topIds).toEqual(score.topIds);
+      score.logprobs.forEach((logprob, t) => {
+        expect(b[i]!.logprobs[t]).toBeCloseTo(logprob, 5);
+      });
+    });
+    await whole.programs.release();
+    await sparing.programs.release();
+  });
+
   it('stops between runs when it is aborted', async () => {
     const model = new Model(testConfig, 64, 1);
     const scored = model.score(

@@ -1,11 +1,17 @@
 import type { CompletionScore, LlamaConfig } from '@backsight/engine';
 import { floatTensor, idTensor, type Feeds } from '../session.js';
-import { planMemory } from './memory-plan.js';
+import {
+  memoryLimits,
+  planMemory,
+  type MemoryLimits,
+  type MemoryPlan,
+  type RunShape,
+} from './memory-plan.js';
 import { outputParameter, parameterFeeds } from './parameters.js';
 import { Programs } from './programs.js';
 import { rotaryFeeds } from './rotary-tables.js';
 import { scoring } from './scoring-graph.js';
-import { cheaperEmbeddingGradient, type EmbeddingGradient } from './training-graph.js';
+import { embeddingGradientOf, type EmbeddingGradient } from './training-graph.js';
 import { packSequences, type Sequence } from './sequences.js';
 
 /** A Llama without weights of its own: runs any weight set of its shape. */
@@ -19,7 +25,8 @@ export class Model {
     /** Padded tokens in one run. */
     readonly microBatchTokens: number,
     threads: number,
-    readonly embeddingGradient: EmbeddingGradient = cheaperEmbeddingGradient(config),
+    readonly embeddingGradient: EmbeddingGradient = embeddingGradientOf(config),
+    private readonly memory: MemoryLimits = memoryLimits,
   ) {
     this.programs = new Programs(config, threads);
     this.tables = rotaryFeeds(config);
@@ -39,6 +46,11 @@ export class Model {
     const tensor = this.feeds(weights)[outputParameter(this.config)];
     if (tensor === undefined) throw new Error('There is no output projection.');
     return { [name]: tensor };
+  }
+
+  /** How a run of this shape keeps within the model's memory. */
+  planMemory(shape: RunShape): MemoryPlan {
+    return planMemory(this.config, shape, this.memory);
   }
 
   /** The final hidden states that predict each completion token, per sequence. Shape [T, D] each. */
@@ -73,7 +85,7 @@ export class Model {
     const scores = new Map<number, CompletionScore>();
     for (const batch of packSequences(sequences, this.microBatchTokens)) {
       signal.throwIfAborted();
-      const { shares } = planMemory(this.config, batch.shape);
+      const { shares } = this.planMemory(batch.shape);
       const session = await this.programs.scoring({ withTop: topK > 0, shares });
       const outputs = await session.run({
         ...this.feeds(weights),

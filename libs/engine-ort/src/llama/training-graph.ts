@@ -1,26 +1,26 @@
 import type { LlamaConfig } from '@backsight/engine';
 import { differentiate } from '../graph/differentiate.js';
-import { Graph } from '../graph/graph.js';
+import { Graph, type SegmentMemory } from '../graph/graph.js';
 import type { Value } from '../graph/value.js';
-import { forward, type LayerMemory } from './forward.js';
+import { forward } from './forward.js';
 import { head, type HeadOptions } from './head.js';
 import { declareWeights, embeddingName, llamaParameters, type Parameter } from './parameters.js';
 
 /**
  * How the gradient of the looked-up embedding is added up per id: in the graph by a one-hot product, which costs a matrix
- * [B*T, V], or on the host from the gradient of the rows.
+ * [B*T, V], or on the host from the gradient of the rows. A scatter with repeated ids is a data race in ONNX Runtime.
  */
 export type EmbeddingGradient = 'one-hot' | 'rows';
 
-/** The cheaper way for a vocabulary. */
-export function cheaperEmbeddingGradient({ vocabularySize }: LlamaConfig): EmbeddingGradient {
+/** The way for a vocabulary: what a one-hot matrix costs is little while V is. */
+export function embeddingGradientOf({ vocabularySize }: LlamaConfig): EmbeddingGradient {
   return vocabularySize <= 4096 ? 'one-hot' : 'rows';
 }
 
 /** What is fixed when a training graph is built. */
 export interface TrainingGraphOptions extends HeadOptions {
   readonly embeddingGradient: EmbeddingGradient;
-  readonly layers: LayerMemory;
+  readonly layers: SegmentMemory;
 }
 
 /** Name of the output with the gradient of one parameter, in the parameter's shape. */
@@ -28,7 +28,7 @@ export function gradientOutput(parameter: string): string {
   return `gradient of ${parameter}`;
 }
 
-/** Name of the output with the gradient of the embedding's rows, where the graph leaves adding them up to the host. Shape [B*T, D]. */
+/** Name of the output with the gradient of the looked-up rows, where the host adds them up. Shape [B*T, D]. */
 export const embeddedGradient = 'gradient of embedded rows';
 
 /**

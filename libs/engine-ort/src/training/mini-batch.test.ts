@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, it } from '@jest/globals';
 import type { LlamaConfig, TrainExample, TrainPlan, WeightSet } from '@backsight/engine';
 import { objectiveLoss, type Objective } from '@backsight/sdpo';
+import type { MemoryLimits } from '../llama/memory-plan.js';
 import { Model } from '../llama/model.js';
 import type { EmbeddingGradient } from '../llama/training-graph.js';
 import { referenceLogits } from '../llama/reference-model.js';
@@ -86,6 +87,21 @@ describe('MiniBatch', () => {
     expect(worst / largest).toBeLessThan(1e-5);
   });
 
+  it('computes the same gradient where layers are recomputed and the head works in shares', async () => {
+    const memory = { activationBytes: 0, logits: 1 };
+    for (const objective of [likelihood, everything]) {
+      const plain = await run(objective, config);
+      const sparing = await run(objective, config, { memory });
+      expect(sparing.losses).toEqual(plain.losses);
+      const largest = plain.gradient.reduce((max, g) => Math.max(max, Math.abs(g)), 0);
+      const worst = plain.gradient.reduce(
+        (max, g, i) => Math.max(max, Math.abs(g - sparing.gradient[i]!)),
+        0,
+      );
+      expect(worst / largest).toBeLessThan(1e-5);
+    }
+  });
+
   it('counts what does not contribute and computes nothing for it', async () => {
     const idle = examples.map((example) => ({ ...example, likelihoodWeight: 0 }));
     const { gradient, losses } = await run(likelihood, config, { given: idle });
@@ -117,12 +133,17 @@ function example(student: number[], teacher: number[], completion: number[], wei
 async function run(
   objective: Objective,
   shape: LlamaConfig,
-  options: { given?: readonly TrainExample[]; budget?: number; embeddingGradient?: EmbeddingGradient } = {},
+  options: {
+    given?: readonly TrainExample[];
+    budget?: number;
+    memory?: MemoryLimits;
+    embeddingGradient?: EmbeddingGradient;
+  } = {},
 ) {
-  const { given = examples, budget = 64, embeddingGradient } = options;
+  const { given = examples, budget = 64, memory, embeddingGradient } = options;
   const weights = testWeights(shape, 5);
   const teacher = testWeights(shape, 6);
-  const model = new Model(shape, budget, 1, embeddingGradient);
+  const model = new Model(shape, budget, 1, embeddingGradient, memory);
   models.push(model);
   const policy = new PolicyWeights(teacher);
   policy.student.copyFrom(weights);

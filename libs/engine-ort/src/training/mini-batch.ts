@@ -1,5 +1,4 @@
 import type { StepReport, TrainPlan } from '@backsight/engine';
-import { planMemory } from '../llama/memory-plan.js';
 import { packSequences, type SequenceBatch } from '../llama/sequences.js';
 import { tokenInputs } from '../objective/objective-graph.js';
 import { floatTensor, idTensor, type Feeds } from '../session.js';
@@ -36,7 +35,7 @@ export class MiniBatch {
       signal.throwIfAborted();
       const session = await model.programs.training({
         ...trainingOptions(this.plan),
-        ...planMemory(model.config, batch.shape),
+        ...model.planMemory(batch.shape),
         embeddingGradient: model.embeddingGradient,
       });
       const examples = batch.items.flatMap((item) => this.scaled[item] ?? []);

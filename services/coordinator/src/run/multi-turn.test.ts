@@ -95,4 +95,45 @@ describe('multi-turn episodes', () => {
       4, 3, 2,
     ]);
   });
+
+  it('take back the turns that a world without memory answers otherwise', async () => {
+    let failed = false;
+    const house = await openHouse(
+      { answer: guesser },
+      {
+        maxTurns: 3,
+        train: ['ant'],
+        beforeAnswer: ({ turn }) => {
+          if (turn !== 3 || failed) return;
+          failed = true;
+          throw away();
+        },
+        // After it went away the world calls every wrong guess by another name.
+        remark: (text) => (failed ? `No: ${text} is not it.` : undefined),
+      },
+    );
+    const { runId } = await house.create({ steps: 1, tasksPerStep: 1, groupSize: 4 });
+    await follow(house, runId);
+    const { examples } = house.policy.taken[0]!;
+    const told = examples
+      .filter(({ rolloutId }) => rolloutId.endsWith('#1'))
+      .map(({ studentPromptIds }) => house.policy.tokenizer.decode(studentPromptIds));
+    expect(told.filter((prompt) => prompt.includes('No: wrong'))).toHaveLength(1);
+    // Every completion stands after the conversation that it answered, each turn once.
+    const ids = examples.map(({ rolloutId }) => rolloutId);
+    expect(new Set(ids).size).toBe(ids.length);
+    for (const { rolloutId, studentPromptIds } of examples) {
+      const before = examples.find(
+        (each) => `${each.rolloutId.split('#')[0]!}#${turnOf(each.rolloutId) + 1}` === rolloutId,
+      );
+      if (before === undefined) continue;
+      const grown = [...before.studentPromptIds, ...before.completionIds];
+      expect(studentPromptIds.slice(0, grown.length)).toEqual(grown);
+    }
+    const turns = new Map<string, number>();
+    for (const id of ids) turns.set(id.split('#')[0]!, (turns.get(id.split('#')[0]!) ?? 0) + 1);
+    expect(Math.max(...turns.values())).toBe(3);
+  });
 });
+
+const turnOf = (id: string) => Number(id.split('#')[1] ?? 0);

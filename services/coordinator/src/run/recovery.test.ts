@@ -141,6 +141,37 @@ describe('a coordinator that starts again', () => {
     expect(house.policy.taken).toHaveLength(2);
   });
 
+  it('throws away what a policy that was restarted in the middle of a step has written', async () => {
+    let restarted = false;
+    const house = await openHouse({
+      answer: (prompt, context) => {
+        if (context.version === 2 && !restarted) {
+          restarted = true;
+          house.policy.version = 0;
+        }
+        return learner(prompt, context);
+      },
+    });
+    const { runId } = await house.create({ checkpoint: { everySteps: 1 } });
+    const events = await follow(house, runId);
+    expect(ofKind(events, 'warning').map(({ code }) => code)).toEqual(['policy-restored']);
+    expect(
+      house.policy.taken.map(({ examples }) => new Set(examples.map((each) => each.policyVersion))),
+    ).toEqual([new Set([0]), new Set([2]), new Set([4])]);
+  });
+
+  it('does not evaluate again what is evaluated', async () => {
+    const house = await openHouse();
+    house.policy.faults.add('trainStep', { kind: 'delay', ms: 60_000 });
+    const { runId } = await house.create({ steps: 1, evaluation: { split: 'held-out', samplesPerTask: 2 } });
+    await eventually(() => house.policy.calls('trainStep') === 1, 'the first TrainStep');
+    await house.restart();
+    const events = await follow(house, runId);
+    expect(ofKind(events, 'evaluated').map(({ step }) => step)).toEqual([0, 1]);
+    expect(house.world.begun.filter(({ taskId }) => taskId === 'say-owl')).toHaveLength(4);
+    expect(ofKind(events, 'stateChanged').at(-1)?.state).toBe(RunState.SUCCEEDED);
+  });
+
   it('leaves a run paused that was asked to pause', async () => {
     const house = await openHouse();
     house.policy.faults.add('trainStep', { kind: 'delay', ms: 60_000 });

@@ -1,0 +1,31 @@
+import { describe, expect, it } from '@jest/globals';
+import { testConfig } from '../test-model.js';
+import { planMemory } from './memory-plan.js';
+
+const limits = { activationBytes: 1e9, logits: 1e6 };
+const plan = (length: number, sequences: number, rows: number, vocabularySize = 1000) =>
+  planMemory({ ...testConfig, vocabularySize }, { length, tokens: sequences * length, rows }, limits);
+
+describe('planMemory', () => {
+  it('saves nothing where a run is small', () => {
+    expect(plan(16, 8, 40)).toEqual({ layers: 'kept', shares: 1 });
+  });
+
+  it('computes layers again where what they hold grows with the square of the length', () => {
+    expect(plan(512, 16, 40).layers).toBe('kept');
+    expect(plan(8192, 1, 40).layers).toBe('recomputed');
+  });
+
+  it('cuts the rows until a share of the logits is small', () => {
+    expect(plan(16, 8, 1000).shares).toBe(1);
+    expect(plan(16, 8, 1001).shares).toBe(2);
+    expect(plan(16, 8, 4000).shares).toBe(4);
+  });
+
+  it('leaves no share empty, however large the vocabulary', () => {
+    for (const rows of [1, 3, 4, 15, 16, 63, 64, 1000]) {
+      const { shares } = plan(16, 8, rows, 1e9);
+      expect(shares * (shares - 1)).toBeLessThan(rows);
+    }
+  });
+});
