@@ -5,7 +5,7 @@ import {
   checkpointNameViolation,
   EngineInputError,
   initialCheckpoint,
-  llamaTensors,
+  modelTensors,
   WeightSet,
   writeModelFolder,
   type CheckpointInfo,
@@ -47,7 +47,7 @@ export class Checkpoints {
       return this.initial();
     }
     const info = await this.store.describe(name);
-    const state = await this.store.load(name, llamaTensors(this.loaded.config));
+    const state = await this.store.load(name, modelTensors(this.loaded.config));
     const { firstMoment, secondMoment, optimizerSteps: steps } = state;
     if ((firstMoment === undefined) !== (secondMoment === undefined))
       throw new CheckpointError({

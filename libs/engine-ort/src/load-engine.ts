@@ -6,7 +6,7 @@ import {
   loadModelFolder,
   type Engine,
   type FieldViolation,
-  type LlamaConfig,
+  type ModelConfig,
 } from '@backsight/engine';
 import { numberProblems } from '@backsight/sdpo';
 import type { OrtEngineOptions } from './engine-options.js';
@@ -45,7 +45,7 @@ function optionViolations(options: OrtEngineOptions): readonly FieldViolation[] 
 }
 
 /** ONNX Runtime's GroupQueryAttention turns heads of these lengths only. */
-function requireHeads({ headDim }: LlamaConfig, modelFolder: string): void {
+function requireHeads({ headDim }: ModelConfig, modelFolder: string): void {
   if (headDim % headMultiple === 0) return;
   throw new CheckpointError({
     reason: 'invalid',

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type {
   Engine,
   GenerateRequest,
-  LlamaConfig,
+  ModelConfig,
   SampledCompletion,
   TrainExample,
   TrainPlan,
@@ -22,7 +22,7 @@ export class TestEngines {
 
   private constructor(readonly folder: string) {}
 
-  static async create(config: LlamaConfig = testConfig): Promise<TestEngines> {
+  static async create(config: ModelConfig = testConfig): Promise<TestEngines> {
     const folder = await mkdtemp(join(tmpdir(), 'engine-ort-'));
     await writeTestModel(join(folder, 'model'), config);
     return new TestEngines(folder);

@@ -1,7 +1,7 @@
-import { randomWeights, writeModelFolder, type LlamaConfig, type WeightSet } from '@backsight/engine';
+import { randomWeights, writeModelFolder, type ModelConfig, type WeightSet } from '@backsight/engine';
 
 /** A Llama of about 13,000 weights, with two queries per key, for tests. */
-export const testConfig: LlamaConfig = {
+export const testConfig: ModelConfig = {
   modelType: 'llama',
   hiddenSize: 24,
   intermediateSize: 40,
@@ -18,12 +18,12 @@ export const testConfig: LlamaConfig = {
 };
 
 /** Weights large enough that the test model has opinions. */
-export function testWeights(config: LlamaConfig = testConfig, seed = 1): WeightSet {
+export function testWeights(config: ModelConfig = testConfig, seed = 1): WeightSet {
   return randomWeights(config, seed, 0.3);
 }
 
 /** Writes the test model as a Hugging Face folder. */
-export async function writeTestModel(folder: string, config: LlamaConfig = testConfig): Promise<void> {
+export async function writeTestModel(folder: string, config: ModelConfig = testConfig): Promise<void> {
   await writeModelFolder(folder, {
     config,
     weights: testWeights(config),

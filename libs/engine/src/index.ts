@@ -31,7 +31,7 @@ export {
   type CheckpointErrorReason,
   type FieldViolation,
 } from './errors.js';
-export { llamaConfigJson, llamaTensors, parseLlamaConfig, type LlamaConfig } from './llama-config.js';
+export { modelConfigJson, modelTensors, parseModelConfig, type ModelConfig } from './model-config.js';
 export { lengthBucket, packMicroBatches, paddedLength, type MicroBatch } from './micro-batches.js';
 export { loadModelFolder, writeModelFolder, type LoadedModel } from './model-folder.js';
 export { readModelTexts, type ModelTexts } from './model-texts.js';

@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { parseJsonObject } from './json.js';
-import type { LlamaConfig } from './llama-config.js';
+import type { ModelConfig } from './model-config.js';
 import { loadModelFolder, writeModelFolder } from './model-folder.js';
 import { randomWeights } from './random-weights.js';
 import { writeSafetensors } from './safetensors.js';
 import type { TensorView } from './weights.js';
 
-const config: LlamaConfig = {
+const config: ModelConfig = {
   modelType: 'llama',
   hiddenSize: 8,
   intermediateSize: 12,

@@ -5,12 +5,12 @@ import { CheckpointError } from './errors.js';
 import { fileError } from './file-error.js';
 import { isJsonObject, parseJsonObject, readOptionalText } from './json.js';
 import {
-  isRedundantLlamaTensor,
-  llamaConfigJson,
-  llamaTensors,
-  parseLlamaConfig,
-  type LlamaConfig,
-} from './llama-config.js';
+  isRedundantTensor,
+  modelConfigJson,
+  modelTensors,
+  parseModelConfig,
+  type ModelConfig,
+} from './model-config.js';
 import { readModelTexts, type ModelTexts } from './model-texts.js';
 import { writeNewFile, writeSafetensors } from './safetensors.js';
 import { readWeightFiles } from './weight-files.js';
@@ -23,7 +23,7 @@ const indexFile = 'model.safetensors.index.json';
 export interface LoadedModel {
   /** The folder's own name, for people. */
   readonly name: string;
-  readonly config: LlamaConfig;
+  readonly config: ModelConfig;
   readonly weights: WeightSet;
   readonly texts: ModelTexts;
 }
@@ -38,18 +38,18 @@ export async function loadModelFolder(folder: string): Promise<LoadedModel> {
   const texts = await readModelTexts(folder);
   const config = parseConfig(texts, folder);
   const paths = await weightFiles(folder);
-  const weights = await readWeightFiles(paths, llamaTensors(config), (name) =>
-    isRedundantLlamaTensor(config, name),
+  const weights = await readWeightFiles(paths, modelTensors(config), (name) =>
+    isRedundantTensor(config, name),
   );
   return { name: basename(resolve(folder)), config, weights, texts };
 }
 
 /** The configuration of a folder whose texts are read. */
-export function parseConfig(texts: Pick<ModelTexts, 'files'>, folder: string): LlamaConfig {
+export function parseConfig(texts: Pick<ModelTexts, 'files'>, folder: string): ModelConfig {
   const file = join(folder, 'config.json');
   const generationFile = join(folder, 'generation_config.json');
   const generation = texts.files['generation_config.json'];
-  return parseLlamaConfig(
+  return parseModelConfig(
     parseJsonObject(texts.files['config.json'] ?? '', file),
     file,
     generation === undefined ? undefined : parseJsonObject(generation, generationFile),
@@ -65,7 +65,7 @@ export function parseConfig(texts: Pick<ModelTexts, 'files'>, folder: string): L
 export async function writeModelFolder(
   folder: string,
   model: {
-    readonly config: LlamaConfig;
+    readonly config: ModelConfig;
     readonly weights: WeightSet;
     readonly files: Readonly<Record<string, string>>;
   },
@@ -97,11 +97,11 @@ function exportedConfig({
   config,
   files,
 }: {
-  config: LlamaConfig;
+  config: ModelConfig;
   files: Readonly<Record<string, string>>;
 }): string {
   const text = files['config.json'];
-  const values = text === undefined ? llamaConfigJson(config) : parseJsonObject(text, 'config.json');
+  const values = text === undefined ? modelConfigJson(config) : parseJsonObject(text, 'config.json');
   const type = 'dtype' in values ? { dtype: 'float32' } : { torch_dtype: 'float32' };
   return `${JSON.stringify({ ...values, ...type }, undefined, 2)}\n`;
 }

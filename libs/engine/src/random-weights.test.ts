@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import type { LlamaConfig } from './llama-config.js';
+import type { ModelConfig } from './model-config.js';
 import { randomWeights } from './random-weights.js';
 
-const config: LlamaConfig = {
+const config: ModelConfig = {
   modelType: 'llama',
   hiddenSize: 64,
   intermediateSize: 96,

@@ -1,4 +1,4 @@
-import { llamaTensors, type LlamaConfig } from './llama-config.js';
+import { modelTensors, type ModelConfig } from './model-config.js';
 import { philox, seedKey, toUniform } from './philox.js';
 import { WeightSet } from './weights.js';
 
@@ -6,8 +6,8 @@ import { WeightSet } from './weights.js';
  * Fresh weights for pre-training: norms at 1, matrices from N(0, deviation^2), those that write into the residual
  * stream from N(0, deviation^2 / 2L). The same seed gives the same bits.
  */
-export function randomWeights(config: LlamaConfig, seed: number, deviation = 0.02): WeightSet {
-  const weights = new WeightSet(llamaTensors(config));
+export function randomWeights(config: ModelConfig, seed: number, deviation = 0.02): WeightSet {
+  const weights = new WeightSet(modelTensors(config));
   let tensor = 0;
   for (const { name, values } of weights.tensors.values()) {
     const residual = name.endsWith('o_proj.weight') || name.endsWith('down_proj.weight');

@@ -1,6 +1,6 @@
 /** The tiny policy's shape, and the text files of its Hugging Face folder. */
 
-import type { LlamaConfig } from '@backsight/engine';
+import type { ModelConfig } from '@backsight/engine';
 import { createRenderer, type Renderer } from '@backsight/renderer';
 import {
   chatTemplate,
@@ -13,7 +13,7 @@ import {
 const idOf = (token: (typeof specialTokens)[number]): number => specialTokens.indexOf(token);
 
 /** About 0.74 million parameters. */
-export const tinyConfig: LlamaConfig = {
+export const tinyConfig: ModelConfig = {
   modelType: 'llama',
   hiddenSize: 128,
   intermediateSize: 320,

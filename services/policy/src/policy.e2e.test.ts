@@ -6,14 +6,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import * as proto from '@backsight/contract/policy';
-import { loadModelFolder, randomWeights, writeModelFolder, type LlamaConfig } from '@backsight/engine';
+import { loadModelFolder, randomWeights, writeModelFolder, type ModelConfig } from '@backsight/engine';
 import { connect, type Connection } from '@backsight/rpc';
 import { caughtFailure, caughtViolations } from './caught-failure.js';
 
 const main = join(import.meta.dirname, '../dist/main.js');
 
 /** A Llama of a few thousand weights; large random ones give it opinions. */
-const config: LlamaConfig = {
+const config: ModelConfig = {
   modelType: 'llama',
   hiddenSize: 16,
   intermediateSize: 24,

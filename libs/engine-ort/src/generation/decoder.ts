@@ -1,5 +1,5 @@
-import { decoding } from '../llama/decoding-graph.js';
-import type { Model } from '../llama/model.js';
+import { decoding } from '../transformer/decoding-graph.js';
+import type { Model } from '../transformer/model.js';
 import { idTensor, int32Tensor } from '../session.js';
 import { KeyValueCache } from './key-value-cache.js';
 import { readPrompts, type ReadPrompt } from './prompt-reader.js';

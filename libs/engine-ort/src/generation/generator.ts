@@ -1,5 +1,5 @@
 import { EngineInputError, type GenerateRequest, type SampledCompletion } from '@backsight/engine';
-import type { Model } from '../llama/model.js';
+import type { Model } from '../transformer/model.js';
 import type { PolicyWeights } from '../training/policy-weights.js';
 import type { WeightsGate } from '../weights-gate.js';
 import { CompletionStream } from './completion-stream.js';

@@ -1,5 +1,5 @@
-import type { LlamaConfig } from '@backsight/engine';
-import { cacheNames } from '../llama/decoding-graph.js';
+import type { ModelConfig } from '@backsight/engine';
+import { cacheNames } from '../transformer/decoding-graph.js';
 import { floatTensor, type Feeds } from '../session.js';
 
 /**
@@ -12,7 +12,7 @@ export class KeyValueCache {
   private readonly headSize: number;
 
   constructor(
-    private readonly config: LlamaConfig,
+    private readonly config: ModelConfig,
     readonly rows: number,
     /** Tokens that a row can hold. */
     readonly capacity: number,

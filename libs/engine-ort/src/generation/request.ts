@@ -3,12 +3,12 @@ import {
   drawUniform,
   type FieldViolation,
   type GenerateRequest,
-  type LlamaConfig,
+  type ModelConfig,
   type SampledCompletion,
   type Sampler,
 } from '@backsight/engine';
 import { numberProblems, within } from '@backsight/sdpo';
-import { isId } from '../llama/sequences.js';
+import { isId } from '../transformer/sequences.js';
 import type { CompletionStream } from './completion-stream.js';
 
 /** One completion that is asked for. */
@@ -31,7 +31,7 @@ export class ActiveRequest {
 
   constructor(
     { sampling }: GenerateRequest,
-    config: LlamaConfig,
+    config: ModelConfig,
     private readonly stream: CompletionStream,
   ) {
     this.sampler = createSampler(sampling);
@@ -68,7 +68,7 @@ export function uniformOf({ request, promptIndex, sampleIndex }: Sample, positio
 /** What is wrong with a request, field by field. */
 export function requestViolations(
   { prompts, groupSize, sampling }: GenerateRequest,
-  { contextWindow, vocabularySize }: LlamaConfig,
+  { contextWindow, vocabularySize }: ModelConfig,
 ): readonly FieldViolation[] {
   const numbers = [
     ...numberProblems('group_size', groupSize, { atLeast: 1, whole: true }),

@@ -1,7 +1,7 @@
-import type { Model } from '../llama/model.js';
-import { viewOf } from '../llama/parameters.js';
-import type { SequenceBatch } from '../llama/sequences.js';
-import { differentiatedParameters, embeddedGradient, gradientOutput } from '../llama/training-graph.js';
+import type { Model } from '../transformer/model.js';
+import { viewOf } from '../transformer/parameters.js';
+import type { SequenceBatch } from '../transformer/sequences.js';
+import { differentiatedParameters, embeddedGradient, gradientOutput } from '../transformer/training-graph.js';
 import { floatTensor, type Feeds, type Outputs } from '../session.js';
 
 /** The gradient of a mini-batch, summed over its micro-batches in the layout of the flat weights. */

@@ -1,10 +1,10 @@
 import { afterAll, describe, expect, it } from '@jest/globals';
-import type { LlamaConfig, TrainExample, TrainPlan, WeightSet } from '@backsight/engine';
+import type { ModelConfig, TrainExample, TrainPlan, WeightSet } from '@backsight/engine';
 import { objectiveLoss, type Objective } from '@backsight/sdpo';
-import type { MemoryLimits } from '../llama/memory-plan.js';
-import { Model } from '../llama/model.js';
-import type { EmbeddingGradient } from '../llama/training-graph.js';
-import { referenceLogits } from '../llama/reference-model.js';
+import type { MemoryLimits } from '../transformer/memory-plan.js';
+import { Model } from '../transformer/model.js';
+import type { EmbeddingGradient } from '../transformer/training-graph.js';
+import { referenceLogits } from '../transformer/reference-model.js';
 import { testWeights } from '../test-model.js';
 import { GradientSum } from './gradient.js';
 import { Means } from './means.js';
@@ -21,7 +21,7 @@ afterAll(async () => {
 });
 
 /** Two layers, two queries per key, about 3,700 weights. */
-const config: LlamaConfig = {
+const config: ModelConfig = {
   modelType: 'llama',
   hiddenSize: 12,
   intermediateSize: 20,
@@ -132,7 +132,7 @@ function example(student: number[], teacher: number[], completion: number[], wei
 
 async function run(
   objective: Objective,
-  shape: LlamaConfig,
+  shape: ModelConfig,
   options: {
     given?: readonly TrainExample[];
     budget?: number;
@@ -168,7 +168,7 @@ async function run(
 /** The objective over the float64 reference model. */
 function referenceLoss(
   objective: Objective,
-  shape: LlamaConfig,
+  shape: ModelConfig,
   weights: WeightSet,
   teacher: WeightSet,
 ): number {

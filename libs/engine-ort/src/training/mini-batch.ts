@@ -1,5 +1,5 @@
 import type { StepReport, TrainPlan } from '@backsight/engine';
-import { packSequences, type SequenceBatch } from '../llama/sequences.js';
+import { packSequences, type SequenceBatch } from '../transformer/sequences.js';
 import { tokenInputs } from '../objective/objective-graph.js';
 import { floatTensor, idTensor, type Feeds } from '../session.js';
 import type { Means } from './means.js';

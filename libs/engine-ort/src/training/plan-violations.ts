@@ -1,6 +1,6 @@
-import type { FieldViolation, LlamaConfig, TrainExample, TrainPlan } from '@backsight/engine';
+import type { FieldViolation, ModelConfig, TrainExample, TrainPlan } from '@backsight/engine';
 import { numberProblems, objectiveProblems, within, type Problem } from '@backsight/sdpo';
-import { sequenceViolation } from '../llama/sequences.js';
+import { sequenceViolation } from '../transformer/sequences.js';
 
 /** What is wrong with a plan for so many examples, field by field. */
 export function planViolations(plan: TrainPlan, examples: number): readonly FieldViolation[] {
@@ -31,7 +31,7 @@ export function planViolations(plan: TrainPlan, examples: number): readonly Fiel
 export function exampleViolations(
   { objective }: TrainPlan,
   examples: readonly TrainExample[],
-  config: LlamaConfig,
+  config: ModelConfig,
 ): readonly FieldViolation[] {
   const needsLogprobs =
     objective.policyGradient !== undefined ||

@@ -1,6 +1,6 @@
 import type { TeacherSettings, TrainExample } from '@backsight/engine';
-import { teacherInputs } from '../llama/head.js';
-import type { Model } from '../llama/model.js';
+import { teacherInputs } from '../transformer/head.js';
+import type { Model } from '../transformer/model.js';
 import { floatTensor, type Feeds } from '../session.js';
 import type { PolicyWeights } from './policy-weights.js';
 

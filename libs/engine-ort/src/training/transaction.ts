@@ -6,7 +6,7 @@ import {
   type TrainReport,
 } from '@backsight/engine';
 import { random, rolloutCorrectionMetrics, shareOut } from '@backsight/sdpo';
-import type { Model } from '../llama/model.js';
+import type { Model } from '../transformer/model.js';
 import type { GradientSum } from './gradient.js';
 import { Means } from './means.js';
 import { MiniBatch } from './mini-batch.js';

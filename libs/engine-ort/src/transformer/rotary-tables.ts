@@ -1,4 +1,4 @@
-import { paddedLength, type LlamaConfig } from '@backsight/engine';
+import { paddedLength, type ModelConfig } from '@backsight/engine';
 import type { Graph } from '../graph/graph.js';
 import type { Value } from '../graph/value.js';
 import { floatTensor, type Feeds } from '../session.js';
@@ -10,7 +10,7 @@ export interface RotaryTables {
 }
 
 /** Declares the tables as inputs of a graph. */
-export function declareRotaryTables(graph: Graph, config: LlamaConfig): RotaryTables {
+export function declareRotaryTables(graph: Graph, config: ModelConfig): RotaryTables {
   const shape = [positions(config), config.headDim / 2];
   return {
     cosines: graph.input('rotary_cosines', 'float32', shape),
@@ -19,7 +19,7 @@ export function declareRotaryTables(graph: Graph, config: LlamaConfig): RotaryTa
 }
 
 /** The tables: position p and channel c have the angle p theta^(-2c/d). Computed in float64. */
-export function rotaryFeeds(config: LlamaConfig): Feeds {
+export function rotaryFeeds(config: ModelConfig): Feeds {
   const { headDim, ropeTheta } = config;
   const channels = headDim / 2;
   const table = (of: (angle: number) => number) =>
@@ -34,6 +34,6 @@ export function rotaryFeeds(config: LlamaConfig): Feeds {
 }
 
 /** The longest row after padding. */
-function positions({ contextWindow }: LlamaConfig): number {
+function positions({ contextWindow }: ModelConfig): number {
   return paddedLength(contextWindow);
 }

@@ -1,4 +1,4 @@
-import { packMicroBatches, type LlamaConfig } from '@backsight/engine';
+import { packMicroBatches, type ModelConfig } from '@backsight/engine';
 import { idTensor, type Feeds } from '../session.js';
 import { sequenceInputs } from './forward.js';
 import type { RunShape } from './memory-plan.js';
@@ -71,7 +71,7 @@ export function rowLength({ promptIds, completionIds }: Sequence): number {
 /** What is wrong with a sequence of this model: an id outside the vocabulary, or more tokens than the context holds. */
 export function sequenceViolation(
   { promptIds, completionIds }: Sequence,
-  config: Pick<LlamaConfig, 'vocabularySize' | 'contextWindow'>,
+  config: Pick<ModelConfig, 'vocabularySize' | 'contextWindow'>,
 ): string | undefined {
   if (promptIds.length === 0) return 'the prompt is empty';
   if (completionIds.length === 0) return 'the completion is empty';

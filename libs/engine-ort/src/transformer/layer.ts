@@ -1,4 +1,4 @@
-import type { LlamaConfig } from '@backsight/engine';
+import type { ModelConfig } from '@backsight/engine';
 import type { Graph } from '../graph/graph.js';
 import { add } from '../graph/ops/add.js';
 import { matmul } from '../graph/ops/matmul.js';
@@ -17,7 +17,7 @@ import type { LayerWeights } from './parameters.js';
  */
 export function layer(
   graph: Graph,
-  config: LlamaConfig,
+  config: ModelConfig,
   weights: LayerWeights,
   stream: Value,
   attend: (qkv: Value) => Value,

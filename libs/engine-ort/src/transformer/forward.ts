@@ -1,4 +1,4 @@
-import type { LlamaConfig } from '@backsight/engine';
+import type { ModelConfig } from '@backsight/engine';
 import type { Graph, SegmentMemory } from '../graph/graph.js';
 import { embed } from '../graph/ops/embed.js';
 import { matmul } from '../graph/ops/matmul.js';
@@ -9,7 +9,7 @@ import type { Value } from '../graph/value.js';
 import { attention } from './attention.js';
 import { causalMask } from './causal-mask.js';
 import { layer } from './layer.js';
-import type { LlamaWeights } from './parameters.js';
+import type { WeightValues } from './parameters.js';
 import { declareRotaryTables } from './rotary-tables.js';
 
 /** Names of the inputs that say what a forward pass reads. */
@@ -31,8 +31,8 @@ export interface Forward {
 /** Adds the whole model up to its final hidden states at the wanted positions, and declares the inputs it reads. */
 export function forward(
   graph: Graph,
-  config: LlamaConfig,
-  weights: LlamaWeights,
+  config: ModelConfig,
+  weights: WeightValues,
   memory: SegmentMemory = 'kept',
 ): Forward {
   const ids = graph.input(sequenceInputs.ids, 'int64', ['B', 'T']);

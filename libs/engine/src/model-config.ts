@@ -3,7 +3,7 @@ import { isJsonObject, type JsonObject } from './json.js';
 import type { TensorTable } from './weights.js';
 
 /** What an engine needs to know of a Llama-family model. */
-export interface LlamaConfig {
+export interface ModelConfig {
   readonly modelType: 'llama';
   /** D. */
   readonly hiddenSize: number;
@@ -36,7 +36,7 @@ export interface LlamaConfig {
  *
  * Throws `CheckpointError` naming the file and the key; what would change the arithmetic and is not supported is refused.
  */
-export function parseLlamaConfig(config: JsonObject, file: string, generation?: JsonObject): LlamaConfig {
+export function parseModelConfig(config: JsonObject, file: string, generation?: JsonObject): ModelConfig {
   const keys = new Keys(config, file);
   keys.refuseUnsupported();
   const hiddenSize = keys.positive('hidden_size');
@@ -68,7 +68,7 @@ export function parseLlamaConfig(config: JsonObject, file: string, generation?: 
 }
 
 /** The config.json of a model, for a model that has none yet. */
-export function llamaConfigJson(config: LlamaConfig): JsonObject {
+export function modelConfigJson(config: ModelConfig): JsonObject {
   const [onlyStop, ...moreStops] = config.stopIds;
   return {
     architectures: ['LlamaForCausalLM'],
@@ -94,7 +94,7 @@ export function llamaConfigJson(config: LlamaConfig): JsonObject {
 }
 
 /** Every trainable tensor of the model by its Hugging Face name, in the order of the layers. Matrices are [out, in]. */
-export function llamaTensors(config: LlamaConfig): TensorTable {
+export function modelTensors(config: ModelConfig): TensorTable {
   const { hiddenSize: d, intermediateSize: f, vocabularySize: v } = config;
   const queries = config.heads * config.headDim;
   const keys = config.keyValueHeads * config.headDim;
@@ -118,7 +118,7 @@ export function llamaTensors(config: LlamaConfig): TensorTable {
 }
 
 /** Whether a file may hold this tensor although the model does not read it: a stored copy of the tied projection, or rotary tables. */
-export function isRedundantLlamaTensor(config: LlamaConfig, name: string): boolean {
+export function isRedundantTensor(config: ModelConfig, name: string): boolean {
   if (name === 'lm_head.weight') return config.tiedEmbeddings;
   return name.endsWith('.rotary_emb.inv_freq');
 }

@@ -1,10 +1,10 @@
-import type { LlamaConfig } from '@backsight/engine';
+import type { ModelConfig } from '@backsight/engine';
 import { differentiate } from '../graph/differentiate.js';
 import { Graph, type SegmentMemory } from '../graph/graph.js';
 import type { Value } from '../graph/value.js';
 import { forward } from './forward.js';
 import { head, type HeadOptions } from './head.js';
-import { declareWeights, embeddingName, llamaParameters, type Parameter } from './parameters.js';
+import { declareWeights, embeddingName, modelParameters, type Parameter } from './parameters.js';
 
 /**
  * How the gradient of the looked-up embedding is added up per id: in the graph by a one-hot product, which costs a matrix
@@ -13,7 +13,7 @@ import { declareWeights, embeddingName, llamaParameters, type Parameter } from '
 export type EmbeddingGradient = 'one-hot' | 'rows';
 
 /** The way for a vocabulary: what a one-hot matrix costs is little while V is. */
-export function embeddingGradientOf({ vocabularySize }: LlamaConfig): EmbeddingGradient {
+export function embeddingGradientOf({ vocabularySize }: ModelConfig): EmbeddingGradient {
   return vocabularySize <= 4096 ? 'one-hot' : 'rows';
 }
 
@@ -35,7 +35,7 @@ export const embeddedGradient = 'gradient of embedded rows';
  * Forward and backward in one graph: reads weights, sequences and per-token figures, writes per-token losses and the
  * gradient of every parameter.
  */
-export function trainingGraph(config: LlamaConfig, options: TrainingGraphOptions): Graph {
+export function trainingGraph(config: ModelConfig, options: TrainingGraphOptions): Graph {
   const graph = new Graph();
   const weights = declareWeights(graph, config);
   const { embedded, hidden } = forward(graph, config, weights, options.layers);
@@ -56,9 +56,9 @@ export function trainingGraph(config: LlamaConfig, options: TrainingGraphOptions
 
 /** The parameters whose gradient the graph writes: all, but an untied embedding that is left to the host. */
 export function differentiatedParameters(
-  config: LlamaConfig,
+  config: ModelConfig,
   embeddingGradient: EmbeddingGradient,
 ): readonly Parameter[] {
   const onHost = embeddingGradient === 'rows' && !config.tiedEmbeddings;
-  return llamaParameters(config).filter(({ name }) => !(onHost && name === embeddingName));
+  return modelParameters(config).filter(({ name }) => !(onHost && name === embeddingName));
 }

@@ -1,4 +1,4 @@
-import type { LlamaConfig } from '@backsight/engine';
+import type { ModelConfig } from '@backsight/engine';
 import type { Graph } from '../graph/graph.js';
 import { add } from '../graph/ops/add.js';
 import { matmul } from '../graph/ops/matmul.js';
@@ -18,7 +18,7 @@ import type { RotaryTables } from './rotary-tables.js';
  */
 export function attention(
   graph: Graph,
-  { heads, keyValueHeads, headDim }: LlamaConfig,
+  { heads, keyValueHeads, headDim }: ModelConfig,
   qkv: Value,
   tables: RotaryTables,
   mask: Value,

@@ -1,4 +1,4 @@
-import { llamaTensors, totalElements, type LlamaConfig } from '@backsight/engine';
+import { modelTensors, totalElements, type ModelConfig } from '@backsight/engine';
 import type { Tensor } from 'onnxruntime-node';
 import type { Graph } from '../graph/graph.js';
 import type { Value } from '../graph/value.js';
@@ -19,7 +19,7 @@ export interface Parameter {
  * Projections of the same input lie one after the other in the flat array, so queries, keys and values are one matrix, as
  * are gate and up: one product instead of three or two, at no copy.
  */
-export function llamaParameters(config: LlamaConfig): readonly Parameter[] {
+export function modelParameters(config: ModelConfig): readonly Parameter[] {
   const { hiddenSize: d, intermediateSize: f, vocabularySize: v } = config;
   const queries = config.heads * config.headDim;
   const keys = config.keyValueHeads * config.headDim;
@@ -41,13 +41,13 @@ export function llamaParameters(config: LlamaConfig): readonly Parameter[] {
     offset += elements(parameter);
     return parameter;
   });
-  const total = totalElements(llamaTensors(config));
+  const total = totalElements(modelTensors(config));
   if (offset !== total) throw new Error(`Parameters cover ${offset} of ${total} weights.`);
   return parameters;
 }
 
 /** The values that the layers of a graph read. */
-export interface LlamaWeights {
+export interface WeightValues {
   /** Shape [V, D]. */
   readonly embedding: Value;
   readonly layers: readonly LayerWeights[];
@@ -67,9 +67,9 @@ export interface LayerWeights {
 }
 
 /** Declares all parameters as inputs of a graph. */
-export function declareWeights(graph: Graph, config: LlamaConfig): LlamaWeights {
+export function declareWeights(graph: Graph, config: ModelConfig): WeightValues {
   const values = new Map(
-    llamaParameters(config).map(({ name, shape }) => [name, graph.input(name, 'float32', shape)]),
+    modelParameters(config).map(({ name, shape }) => [name, graph.input(name, 'float32', shape)]),
   );
   const value = (name: string): Value => {
     const found = values.get(name);
@@ -92,9 +92,9 @@ export function declareWeights(graph: Graph, config: LlamaConfig): LlamaWeights 
 }
 
 /** Tensors over the flat weights, by the names of the parameters; writing the array writes what graphs read. */
-export function parameterFeeds(config: LlamaConfig, flat: Float32Array): Readonly<Record<string, Tensor>> {
+export function parameterFeeds(config: ModelConfig, flat: Float32Array): Readonly<Record<string, Tensor>> {
   return Object.fromEntries(
-    llamaParameters(config).map((parameter) => [
+    modelParameters(config).map((parameter) => [
       parameter.name,
       floatTensor(viewOf(parameter, flat), parameter.shape),
     ]),
@@ -107,7 +107,7 @@ export function viewOf(parameter: Parameter, flat: Float32Array): Float32Array {
 }
 
 /** Name of the parameter that projects hidden states to logits. */
-export function outputParameter(config: LlamaConfig): string {
+export function outputParameter(config: ModelConfig): string {
   return config.tiedEmbeddings ? embeddingName : outputName;
 }
 

@@ -1,4 +1,4 @@
-import type { LlamaConfig } from '@backsight/engine';
+import type { ModelConfig } from '@backsight/engine';
 import type { SegmentMemory } from '../graph/graph.js';
 
 /** The lengths of a run that decide its memory. */
@@ -29,7 +29,7 @@ export interface MemoryLimits {
 export const memoryLimits: MemoryLimits = { activationBytes: 2 ** 30, logits: 2 ** 24 };
 
 /** Plans a run: layers are recomputed, and the head works in shares, only where what they hold is large. */
-export function planMemory(config: LlamaConfig, shape: RunShape, limits: MemoryLimits): MemoryPlan {
+export function planMemory(config: ModelConfig, shape: RunShape, limits: MemoryLimits): MemoryPlan {
   return {
     layers: activationBytes(config, shape) > limits.activationBytes ? 'recomputed' : 'kept',
     shares: headShares(config, shape.rows, limits.logits),
@@ -37,7 +37,7 @@ export function planMemory(config: LlamaConfig, shape: RunShape, limits: MemoryL
 }
 
 /** About what all layers hold between forward and backward, in bytes. */
-function activationBytes(config: LlamaConfig, { length, tokens }: RunShape): number {
+function activationBytes(config: ModelConfig, { length, tokens }: RunShape): number {
   const { hiddenSize, intermediateSize, heads, keyValueHeads, headDim, layers } = config;
   const perToken =
     6 * hiddenSize + 4 * (heads + 2 * keyValueHeads) * headDim + 6 * intermediateSize + 3 * heads * length;
@@ -45,7 +45,7 @@ function activationBytes(config: LlamaConfig, { length, tokens }: RunShape): num
 }
 
 /** The fewest shares whose matrix of logits stays small; none has fewer rows than there are shares. */
-function headShares({ vocabularySize }: LlamaConfig, rows: number, largest: number): number {
+function headShares({ vocabularySize }: ModelConfig, rows: number, largest: number): number {
   let shares = 1;
   while ((rows / shares) * vocabularySize > largest && rows >= (2 * shares) ** 2) shares *= 2;
   return shares;

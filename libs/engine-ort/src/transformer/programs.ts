@@ -1,4 +1,4 @@
-import type { LlamaConfig } from '@backsight/engine';
+import type { ModelConfig } from '@backsight/engine';
 import type { Graph } from '../graph/graph.js';
 import { Session } from '../session.js';
 import { decodingGraph } from './decoding-graph.js';
@@ -10,7 +10,7 @@ export class Programs {
   private readonly sessions = new Map<string, Promise<Session>>();
 
   constructor(
-    readonly config: LlamaConfig,
+    readonly config: ModelConfig,
     private readonly threads: number,
   ) {}
 

@@ -1,4 +1,4 @@
-import type { LlamaConfig } from '@backsight/engine';
+import type { ModelConfig } from '@backsight/engine';
 import type { Seed } from '../graph/differentiate.js';
 import type { Graph } from '../graph/graph.js';
 import { add } from '../graph/ops/add.js';
@@ -37,7 +37,7 @@ export interface HeadOptions {
  */
 export function head(
   graph: Graph,
-  config: LlamaConfig,
+  config: ModelConfig,
   options: HeadOptions,
   hidden: Value,
   output: Value,
@@ -73,7 +73,7 @@ export function head(
 const hiddenRows = 'hidden';
 
 /** The teacher's hidden states, and its logits from their rows and its own output projection. Shape [N, V]. */
-function declareTeacher(graph: Graph, { hiddenSize, vocabularySize }: LlamaConfig, trustRegionRate?: number) {
+function declareTeacher(graph: Graph, { hiddenSize, vocabularySize }: ModelConfig, trustRegionRate?: number) {
   const declare = (hidden: string, output: string) => {
     const states = graph.input(hidden, 'float32', ['N', hiddenSize]);
     const projection = graph.input(output, 'float32', [vocabularySize, hiddenSize]);

@@ -1,4 +1,4 @@
-import type { LlamaConfig } from '@backsight/engine';
+import type { ModelConfig } from '@backsight/engine';
 import { Graph } from '../graph/graph.js';
 import { multiply } from '../graph/ops/multiply.js';
 import { topK } from '../graph/ops/top-k.js';
@@ -35,7 +35,7 @@ export interface ScoringGraphOptions {
 }
 
 /** Scores given completion tokens: their logprobs and entropies, and the most likely tokens if asked for. */
-export function scoringGraph(config: LlamaConfig, { withTop, shares }: ScoringGraphOptions): Graph {
+export function scoringGraph(config: ModelConfig, { withTop, shares }: ScoringGraphOptions): Graph {
   const graph = new Graph();
   const weights = declareWeights(graph, config);
   const { hidden } = forward(graph, config, weights);
@@ -64,7 +64,7 @@ export function scoringGraph(config: LlamaConfig, { withTop, shares }: ScoringGr
 }
 
 /** Computes final hidden states alone, which is all a teacher hands over. Output `hidden`: shape [N, D]. */
-export function hiddenGraph(config: LlamaConfig): Graph {
+export function hiddenGraph(config: ModelConfig): Graph {
   const graph = new Graph();
   graph.output('hidden', forward(graph, config, declareWeights(graph, config)).hidden);
   return graph;

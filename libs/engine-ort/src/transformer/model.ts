@@ -1,4 +1,4 @@
-import type { CompletionScore, LlamaConfig } from '@backsight/engine';
+import type { CompletionScore, ModelConfig } from '@backsight/engine';
 import { floatTensor, idTensor, type Feeds } from '../session.js';
 import {
   memoryLimits,
@@ -21,7 +21,7 @@ export class Model {
   private readonly feedsByWeights = new WeakMap<Float32Array, Feeds>();
 
   constructor(
-    readonly config: LlamaConfig,
+    readonly config: ModelConfig,
     /** Padded tokens in one run. */
     readonly microBatchTokens: number,
     threads: number,

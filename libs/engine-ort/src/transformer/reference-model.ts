@@ -1,4 +1,4 @@
-import type { LlamaConfig, WeightSet } from '@backsight/engine';
+import type { ModelConfig, WeightSet } from '@backsight/engine';
 import type { Sequence } from './sequences.js';
 
 /**
@@ -7,7 +7,7 @@ import type { Sequence } from './sequences.js';
  * Returns the logits that predict each completion token. Shape [T, V].
  */
 export function referenceLogits(
-  config: LlamaConfig,
+  config: ModelConfig,
   weights: WeightSet,
   sequence: Sequence,
 ): readonly Vector[] {
@@ -39,7 +39,7 @@ export function referenceLogits(
 type Vector = readonly number[];
 
 function attention(
-  { heads, keyValueHeads, headDim, ropeTheta }: LlamaConfig,
+  { heads, keyValueHeads, headDim, ropeTheta }: ModelConfig,
   matrix: (name: string) => Float32Array,
   inputs: readonly Vector[],
 ): readonly Vector[] {

@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import {
-  isRedundantLlamaTensor,
-  llamaConfigJson,
-  llamaTensors,
-  parseLlamaConfig,
-  type LlamaConfig,
-} from './llama-config.js';
+  isRedundantTensor,
+  modelConfigJson,
+  modelTensors,
+  parseModelConfig,
+  type ModelConfig,
+} from './model-config.js';
 import { totalElements } from './weights.js';
 
 /** The configuration of a published 135M model, key for key. */
@@ -36,9 +36,9 @@ const published = {
 };
 
 const parse = (change: object, generation?: Record<string, unknown>) =>
-  parseLlamaConfig({ ...published, ...change }, 'config.json', generation);
+  parseModelConfig({ ...published, ...change }, 'config.json', generation);
 
-describe('parseLlamaConfig', () => {
+describe('parseModelConfig', () => {
   it('reads a published configuration', () => {
     expect(parse({})).toEqual({
       modelType: 'llama',
@@ -68,7 +68,7 @@ describe('parseLlamaConfig', () => {
       num_attention_heads,
       vocab_size,
     };
-    expect(parseLlamaConfig(least, 'config.json')).toMatchObject({
+    expect(parseModelConfig(least, 'config.json')).toMatchObject({
       keyValueHeads: 9,
       rmsNormEpsilon: 1e-6,
       ropeTheta: 10000,
@@ -125,28 +125,28 @@ describe('parseLlamaConfig', () => {
   });
 });
 
-describe('llamaConfigJson', () => {
+describe('modelConfigJson', () => {
   it('is read back as the same configuration', () => {
     const plain = parse({});
     const { bosId: _, ...rest } = plain;
-    const cases: LlamaConfig[] = [plain, { ...plain, stopIds: [5, 6] }, { ...plain, stopIds: [] }, rest];
+    const cases: ModelConfig[] = [plain, { ...plain, stopIds: [5, 6] }, { ...plain, stopIds: [] }, rest];
     for (const config of cases)
-      expect(parseLlamaConfig(llamaConfigJson(config), 'config.json')).toEqual(config);
+      expect(parseModelConfig(modelConfigJson(config), 'config.json')).toEqual(config);
   });
 });
 
-describe('llamaTensors', () => {
+describe('modelTensors', () => {
   it('lists 134,515,008 parameters for the published 135M model', () => {
     const [d, f, l, v, kv] = [576, 1536, 30, 49152, 192];
     const perLayer = 2 * d + 2 * d * d + 2 * kv * d + 3 * d * f;
-    expect(totalElements(llamaTensors(parse({})))).toBe(v * d + l * perLayer + d);
-    expect(totalElements(llamaTensors(parse({})))).toBe(134_515_008);
+    expect(totalElements(modelTensors(parse({})))).toBe(v * d + l * perLayer + d);
+    expect(totalElements(modelTensors(parse({})))).toBe(134_515_008);
   });
 
   it('has an output projection only when embeddings are not tied', () => {
-    expect(llamaTensors(parse({})).has('lm_head.weight')).toBe(false);
-    expect(llamaTensors(parse({ tie_word_embeddings: false })).get('lm_head.weight')).toEqual([49152, 576]);
-    expect(isRedundantLlamaTensor(parse({}), 'lm_head.weight')).toBe(true);
-    expect(isRedundantLlamaTensor(parse({ tie_word_embeddings: false }), 'lm_head.weight')).toBe(false);
+    expect(modelTensors(parse({})).has('lm_head.weight')).toBe(false);
+    expect(modelTensors(parse({ tie_word_embeddings: false })).get('lm_head.weight')).toEqual([49152, 576]);
+    expect(isRedundantTensor(parse({}), 'lm_head.weight')).toBe(true);
+    expect(isRedundantTensor(parse({ tie_word_embeddings: false }), 'lm_head.weight')).toBe(false);
   });
 });

@@ -1,4 +1,4 @@
-import type { LlamaConfig } from '@backsight/engine';
+import type { ModelConfig } from '@backsight/engine';
 import { Graph } from '../graph/graph.js';
 import { int } from '../graph/node.js';
 import { embed } from '../graph/ops/embed.js';
@@ -40,7 +40,7 @@ export function cacheNames(layer: number) {
  *
  * Past and present are given the same memory, so the caches grow in place.
  */
-export function decodingGraph(config: LlamaConfig): Graph {
+export function decodingGraph(config: ModelConfig): Graph {
   const graph = new Graph();
   const weights = declareWeights(graph, config);
   const tables = declareRotaryTables(graph, config);
