@@ -29,6 +29,8 @@ export interface RoomProcess {
   stderr(): string;
   /** Resolves when it has ended. */
   readonly ended: Promise<ProcessEnd>;
+  /** Sends a signal that does not end it, for example SIGSTOP. */
+  signal(signal: NodeJS.Signals): void;
   /** Sends a signal (default SIGTERM) and resolves when it has ended; after 10 s it is killed. */
   stop(signal?: NodeJS.Signals): Promise<ProcessEnd>;
 }
@@ -56,7 +58,10 @@ export async function startRoomProcess(main: string, options: RoomProcessOptions
     },
   );
   if (child.pid === undefined) throw new Error(`${main} has no process id`);
-  return { pid: child.pid, address, stdout, stderr, ended, stop };
+  const signal = (name: NodeJS.Signals): void => {
+    child.kill(name);
+  };
+  return { pid: child.pid, address, stdout, stderr, ended, signal, stop };
 }
 
 /** Runs `node <main>` to its end, for processes that are expected to fail. */

@@ -1,0 +1,151 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type RunEvent, RunState } from '@backsight/contract/coordinator';
+import { openRealHouse, type RealHouse } from '@backsight/testing';
+import { eventually, follow, ofKind } from './toy-watching.js';
+
+const STEPS = 6;
+const MINI_BATCHES = 4;
+const ROLLOUTS = 6 * 8;
+
+let house: RealHouse | undefined;
+
+afterEach(async () => {
+  await house?.close();
+  house = undefined;
+});
+
+async function begin(changes?: Readonly<Record<string, unknown>>) {
+  house = await openRealHouse({ PATH: process.env['PATH'] });
+  const { run } = await house.client.createRun({ recipeYaml: house.recipe(changes) });
+  return { house, runId: run!.runId };
+}
+
+/** Waits until a run shows that phase of that step. */
+async function phase(
+  { client }: RealHouse,
+  runId: string,
+  wanted: { readonly step: number; readonly phase: string; readonly done: number },
+): Promise<void> {
+  for await (const { event } of client.watchRun({ runId })) {
+    if (event?.kind?.$case === 'stateChanged' && event.kind.value.state === RunState.FAILED)
+      throw new Error(event.kind.value.failure);
+    if (event?.kind?.$case !== 'phaseProgress') continue;
+    const { step, phase, done } = event.kind.value;
+    if (step > wanted.step) throw new Error(`step ${wanted.step} passed before ${wanted.phase} was seen`);
+    if (step === wanted.step && phase === wanted.phase && done >= wanted.done) return;
+  }
+  throw new Error(`the run ended before ${wanted.phase} of step ${wanted.step}`);
+}
+
+/** Every rollout of a run, in short. */
+async function rolloutsOf({ client }: RealHouse, runId: string) {
+  const found = [];
+  for (let pageToken = ''; ;) {
+    const { rollouts, nextPageToken } = await client.listRollouts({ runId, pageSize: 100, pageToken });
+    found.push(...rollouts);
+    if (nextPageToken === '') return found;
+    pageToken = nextPageToken;
+  }
+}
+
+/** The steps that the policy says it took, in the order in which it took them. */
+const stepsTaken = (room: RealHouse): readonly number[] =>
+  room
+    .log('policy')
+    .split('\n')
+    .filter((line) => line.includes('training step taken'))
+    .map((line) => (JSON.parse(line) as { readonly step: number }).step);
+
+async function expectWholeRun(room: RealHouse, runId: string, events: readonly RunEvent[]): Promise<void> {
+  expect(ofKind(events, 'stateChanged').at(-1)).toEqual({ state: RunState.SUCCEEDED, failure: '' });
+  expect(
+    ofKind(events, 'stepFinished').map(({ step, policyVersion, rollouts }) => [
+      step,
+      policyVersion,
+      rollouts,
+    ]),
+  ).toEqual(
+    Array.from({ length: STEPS }, (_, index) => index + 1).map((step) => [
+      step,
+      step * MINI_BATCHES,
+      step * ROLLOUTS,
+    ]),
+  );
+  expect((await room.policyClient.describe({})).version).toBe(STEPS * MINI_BATCHES);
+  const rollouts = await rolloutsOf(room, runId);
+  expect(new Set(rollouts.map(({ rolloutId }) => rolloutId)).size).toBe(STEPS * ROLLOUTS);
+  expect(rollouts).toHaveLength(STEPS * ROLLOUTS);
+  // What a step trained on was sampled by the weights that it started from.
+  expect(rollouts.every(({ step, policyVersion }) => policyVersion === (step - 1) * MINI_BATCHES)).toBe(true);
+}
+
+/** Expects of a disturbed run what the same recipe gives when nothing disturbs it. */
+async function expectSameAsUndisturbed(room: RealHouse, runId: string): Promise<void> {
+  const { run } = await room.client.createRun({ recipeYaml: room.recipe({ name: 'undisturbed' }) });
+  await follow(room, run!.runId);
+  const outcomes = async (id: string) =>
+    (await rolloutsOf(room, id)).map(({ rolloutId, taskId, reward, completionTokens }) => [
+      rolloutId,
+      taskId,
+      reward,
+      completionTokens,
+    ]);
+  expect(await outcomes(runId)).toEqual(await outcomes(run!.runId));
+}
+
+describe('a run over real rooms', () => {
+  it('takes each step once, whenever the coordinator is killed', async () => {
+    const { house: room, runId } = await begin();
+    const killAndRevive = async (): Promise<void> => {
+      await room.kill('coordinator');
+      await room.revive('coordinator');
+    };
+    await phase(room, runId, { step: 1, phase: 'rollout', done: 1 });
+    await killAndRevive();
+    await phase(room, runId, { step: 2, phase: 'train', done: 0 });
+    await killAndRevive();
+    // Held still while the policy trains, then killed: the step is taken and nothing of it is stored.
+    await phase(room, runId, { step: 3, phase: 'train', done: 0 });
+    await delay(30);
+    room.room('coordinator').signal('SIGSTOP');
+    await eventually(
+      async () => (await room.policyClient.describe({})).version >= 3 * MINI_BATCHES,
+      'step 3',
+    );
+    await killAndRevive();
+    await phase(room, runId, { step: 5, phase: 'rollout', done: ROLLOUTS / 2 });
+    await killAndRevive();
+    const events = await follow(room, runId);
+    await expectWholeRun(room, runId, events);
+    expect(stepsTaken(room)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(ofKind(events, 'warning').map(({ code }) => code)).toContain('train-report-lost');
+  }, 120_000);
+
+  it('brings a killed policy back and plays on as if nothing had happened', async () => {
+    const { house: room, runId } = await begin();
+    await phase(room, runId, { step: 2, phase: 'rollout', done: 1 });
+    await room.kill('policy');
+    await room.revive('policy');
+    await phase(room, runId, { step: 4, phase: 'train', done: 0 });
+    await room.kill('policy');
+    await room.revive('policy');
+    const events = await follow(room, runId);
+    await expectWholeRun(room, runId, events);
+    expect(ofKind(events, 'warning').map(({ code }) => code)).toEqual(['policy-restored', 'policy-restored']);
+    await expectSameAsUndisturbed(room, runId);
+  }, 120_000);
+
+  it('invents no reward when the judge is killed under load', async () => {
+    const { house: room, runId } = await begin();
+    for (const step of [1, 3, 4]) {
+      await phase(room, runId, { step, phase: 'rollout', done: 1 });
+      await room.kill('judge');
+      await delay(300);
+      await room.revive('judge');
+    }
+    const events = await follow(room, runId);
+    await expectWholeRun(room, runId, events);
+    await expectSameAsUndisturbed(room, runId);
+  }, 120_000);
+});
