@@ -57,6 +57,26 @@ export interface GenerateRequest {
   /** Completions per prompt. */
   readonly groupSize: number;
   readonly sampling: Sampling;
+  /** Is told of every token the moment it is drawn, in each completion's order, and may end the completion there. Must not throw. */
+  readonly onToken?: (token: SampledToken) => 'go-on' | 'end';
+  /** Most likely tokens that `onToken` is told beside each. Absent: none. */
+  readonly topTokens?: number;
+}
+
+/** A token and its natural-log probability. */
+export interface TokenLogprob {
+  readonly tokenId: number;
+  readonly logprob: number;
+}
+
+/** A token of a completion in the making. */
+export interface SampledToken extends TokenLogprob {
+  readonly promptIndex: number;
+  readonly sampleIndex: number;
+  /** Most likely tokens of the distribution it was drawn from, most likely first; top-p may leave fewer than asked for. */
+  readonly top: readonly TokenLogprob[];
+  /** Version of the weights that drew it. */
+  readonly policyVersion: number;
 }
 
 /** How the next token is drawn. */
@@ -79,6 +99,7 @@ export interface SampledCompletion {
   readonly tokenIds: readonly number[];
   /** Logprob of each token under the distribution it was drawn from. Shape [T]. */
   readonly logprobs: readonly number[];
+  /** A stop id was drawn or the listener ended it, or the completion reached its limit. */
   readonly finishReason: 'stop' | 'length';
   readonly policyVersion: number;
 }

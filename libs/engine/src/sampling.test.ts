@@ -46,6 +46,32 @@ describe('createSampler', () => {
     });
   });
 
+  it('tells the most likely tokens with their logprobs, most likely first', () => {
+    const count = fc.integer({ min: 1, max: 50 });
+    fc.assert(
+      fc.property(logits, uniform, temperature, count, (row, u, t, k) => {
+        const expected = logSoftmax([...row], t);
+        const order = [...row.keys()].sort((a, b) => row[b]! - row[a]! || a - b).slice(0, k);
+        const { top } = createSampler({ temperature: t, topP: 1 })(row, u, k);
+        expect(top.map(({ tokenId }) => tokenId)).toEqual(order.slice(0, top.length));
+        for (const { tokenId, logprob } of top) expect(logprob).toBeCloseTo(expected[tokenId]!, 9);
+        // Tokens may be left out only where those before them already hold all of the probability.
+        if (top.length < order.length) expect(expected[order[top.length]!]!).toBeLessThan(-30);
+      }),
+    );
+  });
+
+  it('tells no token that top-p leaves out, and none unless asked', () => {
+    const row = Float32Array.of(Math.log(1), Math.log(2), Math.log(5));
+    const sample = createSampler({ temperature: 1, topP: 0.8 });
+    const { top, logprob, tokenId } = sample(row, 0.9, 3);
+    expect(top.map((one) => one.tokenId)).toEqual([2, 1]);
+    expect(top.find((one) => one.tokenId === tokenId)?.logprob).toBe(logprob);
+    expect(Math.exp(top[0]!.logprob) + Math.exp(top[1]!.logprob)).toBeCloseTo(1, 12);
+    expect(sample(row, 0.9).top).toEqual([]);
+    expect(createSampler({ temperature: 0, topP: 0.1 })(row, 0.9, 2).top).toHaveLength(2);
+  });
+
   it('keeps the smallest set whose probability reaches top-p and renormalises over it', () => {
     fc.assert(
       fc.property(
@@ -84,20 +110,24 @@ describe('createSampler', () => {
     expect(sample(Float32Array.of(1, 3, 3), 0.99)).toEqual({
       tokenId: 1,
       logprob: expect.closeTo(logSoftmax([1, 3, 3], 1)[1]!, 12),
+      top: [],
     });
   });
 
   it('stays exact for huge and for masked logits', () => {
     const sample = createSampler({ temperature: 1, topP: 1 });
     const row = Float32Array.of(3e38, -3e38, -Infinity);
-    expect(sample(row, 0.999999)).toEqual({ tokenId: 0, logprob: 0 });
+    expect(sample(row, 0.999999)).toEqual({ tokenId: 0, logprob: 0, top: [] });
     const masked = Float32Array.of(-Infinity, 0, -Infinity, 0);
     expect([0, 0.49, 0.51, 1 - 2 ** -53].map((u) => sample(masked, u).tokenId)).toEqual([1, 1, 3, 3]);
   });
 
   it('reports exact logprobs of tokens too unlikely for float64 weights to hold precisely', () => {
     const row = Float32Array.of(-740, 0);
-    expect(createSampler({ temperature: 1, topP: 1 })(row, 0)).toEqual({ tokenId: 0, logprob: -740 });
+    expect(createSampler({ temperature: 1, topP: 1 })(row, 0)).toMatchObject({
+      tokenId: 0,
+      logprob: -740,
+    });
   });
 
   it('refuses logits that have diverged', () => {

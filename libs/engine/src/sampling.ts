@@ -1,15 +1,17 @@
-import type { Sampling } from './engine.js';
+import type { Sampling, TokenLogprob } from './engine.js';
 import { philox, seedKey, toUniform } from './philox.js';
 
 /** A token drawn from a next-token distribution. */
-export interface Draw {
-  readonly tokenId: number;
-  /** Natural log of its probability under the distribution it was drawn from, in float64. */
-  readonly logprob: number;
+export interface Draw extends TokenLogprob {
+  /** The most likely tokens of that distribution, most likely first; fewer than asked for where top-p keeps fewer. */
+  readonly top: readonly TokenLogprob[];
 }
 
-/** Draws the next token from logits, shape [V]. `uniform` is in [0, 1) and alone decides among equal logits and settings. */
-export type Sampler = (logits: Float32Array, uniform: number) => Draw;
+/**
+ * Draws the next token from logits, shape [V]. `uniform` is in [0, 1) and alone decides among equal logits and settings;
+ * `topCount` most likely tokens are told beside it, by default none.
+ */
+export type Sampler = (logits: Float32Array, uniform: number, topCount?: number) => Draw;
 
 /**
  * Makes a sampler for one request's settings; it owns scratch memory, so it serves one caller at a time.
@@ -20,7 +22,7 @@ export type Sampler = (logits: Float32Array, uniform: number) => Draw;
  */
 export function createSampler({ temperature, topP }: Pick<Sampling, 'temperature' | 'topP'>): Sampler {
   let scratch = new Float64Array(0);
-  return (logits, uniform) => {
+  return (logits, uniform, topCount = 0) => {
     if (scratch.length < logits.length) scratch = new Float64Array(logits.length);
     const best = mostLikely(logits);
     const highest = logits[best] ?? 0;
@@ -33,7 +35,14 @@ export function createSampler({ temperature, topP }: Pick<Sampling, 'temperature
     };
     const { tokenId, mass } = draw();
     // Not the log of the weight, which may have underflowed to a few bits.
-    return { tokenId, logprob: ((logits[tokenId] ?? 0) - highest) / divisor - Math.log(mass) };
+    const logprob = (id: number) => ((logits[id] ?? 0) - highest) / divisor - Math.log(mass);
+    const keptMass = temperature === 0 ? total : topP * total;
+    const top = topCount === 0 ? [] : mostLikelyTokens(logits, scratch, topCount, keptMass);
+    return {
+      tokenId,
+      logprob: logprob(tokenId),
+      top: top.map((id) => ({ tokenId: id, logprob: logprob(id) })),
+    };
   };
 }
 
@@ -52,6 +61,29 @@ export function drawUniform(
 ): number {
   const [high, low] = philox(seedKey(seed), [promptIndex, sampleIndex, drawIndex, 0]);
   return toUniform(high, low);
+}
+
+/** Up to `count` most likely tokens, most likely first (ties: lower id first), of those that reach `keptMass` together. */
+function mostLikelyTokens(
+  logits: Float32Array,
+  weights: Float64Array,
+  count: number,
+  keptMass: number,
+): readonly number[] {
+  const best: number[] = [];
+  const logit = (id: number | undefined) => (id === undefined ? -Infinity : (logits[id] ?? -Infinity));
+  for (let id = 0; id < logits.length; id++) {
+    if (best.length === count && logit(id) <= logit(best.at(-1))) continue;
+    const place = best.findIndex((other) => logit(other) < logit(id));
+    best.splice(place < 0 ? best.length : place, 0, id);
+    if (best.length > count) best.pop();
+  }
+  let before = 0;
+  return best.filter((id) => {
+    const kept = before < keptMass;
+    before += weights[id] ?? 0;
+    return kept;
+  });
 }
 
 function mostLikely(logits: Float32Array): number {

@@ -39,7 +39,7 @@ export class Decoder {
       const prompt = this.prompts.get(sample.promptIds);
       if (prompt === undefined) throw new Error('The prompt was not read.');
       const slot = new Slot(sample, this.model.config.contextWindow);
-      slot.draw(prompt.logits);
+      slot.draw(prompt.logits, version);
       if (deliver(slot, version)) continue;
       this.reserve(sample.promptIds.length + 1);
       this.cache.copyRow(prompt.cache, prompt.row, this.slots.length, sample.promptIds.length);
@@ -72,7 +72,7 @@ export class Decoder {
     );
     const logits = outputs.floats(decoding.logits);
     this.slots.forEach((slot, row) => {
-      slot.draw(logits.subarray(row * vocabularySize, (row + 1) * vocabularySize));
+      slot.draw(logits.subarray(row * vocabularySize, (row + 1) * vocabularySize), version);
     });
     this.removeWhere((slot) => deliver(slot, version));
   }

@@ -4,6 +4,7 @@ import {
   type Engine,
   type GenerateRequest,
   type SampledCompletion,
+  type SampledToken,
 } from '@backsight/engine';
 import { collect, never, request, TestEngines } from '../test-engine.js';
 import { testConfig } from '../test-model.js';
@@ -103,6 +104,52 @@ describe('Generator', () => {
     });
     const end = greedy!.tokenIds.indexOf(stopIds[0]!) + 1;
     expect(stopped).toMatchObject({ tokenIds: greedy!.tokenIds.slice(0, end), finishReason: 'stop' });
+  });
+
+  it('tells every token as it is drawn, with the most likely ones beside it', async () => {
+    const engine = await engines.load();
+    const heard = new Map<string, SampledToken[]>();
+    const completions = await collect(engine, {
+      ...request,
+      topTokens: 3,
+      onToken: (token) => {
+        const key = `${token.promptIndex}/${token.sampleIndex}`;
+        heard.set(key, [...(heard.get(key) ?? []), token]);
+        return 'go-on';
+      },
+    });
+    expect(completions.map(({ tokenIds }) => tokenIds)).toEqual(
+      (await collect(engine)).map(({ tokenIds }) => tokenIds),
+    );
+    for (const { promptIndex, sampleIndex, tokenIds, logprobs } of completions) {
+      const tokens = heard.get(`${promptIndex}/${sampleIndex}`) ?? [];
+      expect(tokens.map(({ tokenId }) => tokenId)).toEqual(tokenIds);
+      expect(tokens.map(({ logprob }) => logprob)).toEqual(logprobs);
+      for (const { top, tokenId, logprob, policyVersion } of tokens) {
+        expect([top.length, policyVersion]).toEqual([3, 0]);
+        expect(top.map((one) => one.logprob)).toEqual(top.map((one) => one.logprob).sort((a, b) => b - a));
+        expect(top.find((one) => one.tokenId === tokenId)?.logprob ?? logprob).toBe(logprob);
+      }
+    }
+  });
+
+  it('ends the completions whose listener says so, and no others', async () => {
+    const engine = await engines.load({ generationSlots: 2 });
+    const lengths = new Map<number, number>();
+    const completions = await collect(engine, {
+      prompts: [[1, 5, 6]],
+      groupSize: 5,
+      sampling: { ...request.sampling, temperature: 0, maxTokens: 9 },
+      onToken: ({ sampleIndex }) => {
+        lengths.set(sampleIndex, (lengths.get(sampleIndex) ?? 0) + 1);
+        return sampleIndex % 2 === 0 && lengths.get(sampleIndex) === sampleIndex + 1 ? 'end' : 'go-on';
+      },
+    });
+    const whole = completions[1]!.tokenIds;
+    expect(completions.map(({ tokenIds }) => tokenIds)).toEqual(
+      [1, whole.length, 3, whole.length, 5].map((length) => whole.slice(0, length)),
+    );
+    for (const even of [0, 2, 4]) expect(completions[even]?.finishReason).toBe('stop');
   });
 
   it('ends when it is aborted, and leaves the slots to others', async () => {

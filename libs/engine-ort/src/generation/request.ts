@@ -26,11 +26,13 @@ export class ActiveRequest {
   /** The request's and the model's own. */
   readonly stopIds: ReadonlySet<number>;
   readonly maxTokens: number;
+  readonly onToken: GenerateRequest['onToken'];
+  readonly topTokens: number;
   /** No more completions are wanted. */
   cancelled = false;
 
   constructor(
-    { sampling }: GenerateRequest,
+    { sampling, onToken, topTokens = 0 }: GenerateRequest,
     config: ModelConfig,
     private readonly stream: CompletionStream,
   ) {
@@ -38,6 +40,8 @@ export class ActiveRequest {
     this.seed = sampling.seed;
     this.stopIds = new Set([...config.stopIds, ...sampling.stopIds]);
     this.maxTokens = sampling.maxTokens;
+    this.onToken = onToken;
+    this.topTokens = topTokens;
   }
 
   deliver(completion: SampledCompletion): void {
@@ -67,11 +71,12 @@ export function uniformOf({ request, promptIndex, sampleIndex }: Sample, positio
 
 /** What is wrong with a request, field by field. */
 export function requestViolations(
-  { prompts, groupSize, sampling }: GenerateRequest,
+  { prompts, groupSize, sampling, topTokens = 0 }: GenerateRequest,
   { contextWindow, vocabularySize }: ModelConfig,
 ): readonly FieldViolation[] {
   const numbers = [
     ...numberProblems('group_size', groupSize, { atLeast: 1, whole: true }),
+    ...numberProblems('top_tokens', topTokens, { atLeast: 0, atMost: vocabularySize, whole: true }),
     ...within('sampling', [
       ...numberProblems('temperature', sampling.temperature, { atLeast: 0 }),
       ...numberProblems('top_p', sampling.topP, { above: 0, atMost: 1 }),

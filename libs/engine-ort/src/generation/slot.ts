@@ -12,14 +12,17 @@ export class Slot {
     private readonly contextWindow: number,
   ) {}
 
-  /** Draws the next token from its logits, shape [V]. */
-  draw(logits: Float32Array): void {
-    const { request, promptIds } = this.sample;
-    const { tokenId, logprob } = request.sampler(logits, uniformOf(this.sample, this.tokenIds.length));
+  /** Draws the next token from its logits, shape [V], under the weights of a version. */
+  draw(logits: Float32Array, policyVersion: number): void {
+    const { request, promptIds, promptIndex, sampleIndex } = this.sample;
+    const uniform = uniformOf(this.sample, this.tokenIds.length);
+    const draw = request.sampler(logits, uniform, request.topTokens);
+    const { tokenId, logprob } = draw;
     this.tokenIds.push(tokenId);
     this.logprobs.push(logprob);
+    const wish = request.onToken?.({ ...draw, promptIndex, sampleIndex, policyVersion });
     const length = this.tokenIds.length;
-    if (request.stopIds.has(tokenId)) this.finishReason = 'stop';
+    if (request.stopIds.has(tokenId) || wish === 'end') this.finishReason = 'stop';
     else if (length >= request.maxTokens || promptIds.length + length >= this.contextWindow)
       this.finishReason = 'length';
   }
