@@ -1,4 +1,10 @@
-import { randomWeights, writeModelFolder, type ModelConfig, type WeightSet } from '@backsight/engine';
+import {
+  llamaArchitecture,
+  randomWeights,
+  writeModelFolder,
+  type ModelConfig,
+  type WeightSet,
+} from '@backsight/engine';
 
 /** A Llama of about 13,000 weights, with two queries per key, for tests. */
 export const testConfig: ModelConfig = {
@@ -11,7 +17,8 @@ export const testConfig: ModelConfig = {
   headDim: 16,
   vocabularySize: 31,
   rmsNormEpsilon: 1e-5,
-  ropeTheta: 1000,
+  rope: { theta: 1000 },
+  architecture: llamaArchitecture,
   tiedEmbeddings: true,
   contextWindow: 50,
   stopIds: [2],

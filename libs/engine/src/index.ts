@@ -33,7 +33,19 @@ export {
   type CheckpointErrorReason,
   type FieldViolation,
 } from './errors.js';
-export { modelConfigJson, modelTensors, parseModelConfig, type ModelConfig } from './model-config.js';
+export {
+  layerSight,
+  llamaArchitecture,
+  type Architecture,
+  type LayerSight,
+  type ModelConfig,
+  type ModelType,
+  type Rope,
+  type RopeScaling,
+  type SlidingWindow,
+} from './model-config.js';
+export { modelConfigJson, parseModelConfig } from './model-config-json.js';
+export { modelTensors } from './model-tensors.js';
 export { lengthBucket, packMicroBatches, paddedLength, type MicroBatch } from './micro-batches.js';
 export { loadModelFolder, writeModelFolder, type LoadedModel } from './model-folder.js';
 export { readModelTexts, type ModelTexts } from './model-texts.js';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { parseJsonObject } from './json.js';
-import type { ModelConfig } from './model-config.js';
+import { llamaArchitecture, type ModelConfig } from './model-config.js';
 import { loadModelFolder, writeModelFolder } from './model-folder.js';
 import { randomWeights } from './random-weights.js';
 import { writeSafetensors } from './safetensors.js';
@@ -19,7 +19,8 @@ const config: ModelConfig = {
   headDim: 2,
   vocabularySize: 10,
   rmsNormEpsilon: 1e-5,
-  ropeTheta: 10000,
+  rope: { theta: 10000 },
+  architecture: llamaArchitecture,
   tiedEmbeddings: true,
   contextWindow: 32,
   bosId: 1,

@@ -4,13 +4,9 @@ import { basename, join, resolve } from 'node:path';
 import { CheckpointError } from './errors.js';
 import { fileError } from './file-error.js';
 import { isJsonObject, parseJsonObject, readOptionalText } from './json.js';
-import {
-  isRedundantTensor,
-  modelConfigJson,
-  modelTensors,
-  parseModelConfig,
-  type ModelConfig,
-} from './model-config.js';
+import type { ModelConfig } from './model-config.js';
+import { modelConfigJson, parseModelConfig } from './model-config-json.js';
+import { isRedundantTensor, modelTensors } from './model-tensors.js';
 import { readModelTexts, type ModelTexts } from './model-texts.js';
 import { writeNewFile, writeSafetensors } from './safetensors.js';
 import { readWeightFiles } from './weight-files.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { ModelConfig } from './model-config.js';
+import { llamaArchitecture, type ModelConfig } from './model-config.js';
 import { randomWeights } from './random-weights.js';
 
 const config: ModelConfig = {
@@ -12,7 +12,8 @@ const config: ModelConfig = {
   headDim: 16,
   vocabularySize: 100,
   rmsNormEpsilon: 1e-5,
-  ropeTheta: 10000,
+  rope: { theta: 10000 },
+  architecture: llamaArchitecture,
   tiedEmbeddings: false,
   contextWindow: 32,
   stopIds: [2],

@@ -1,9 +1,10 @@
-import { modelTensors, type ModelConfig } from './model-config.js';
+import type { ModelConfig } from './model-config.js';
+import { modelTensors } from './model-tensors.js';
 import { philox, seedKey, toUniform } from './philox.js';
 import { WeightSet } from './weights.js';
 
 /**
- * Fresh weights for pre-training: norms at 1, matrices from N(0, deviation^2), those that write into the residual
+ * Fresh weights for pre-training: norms at 1, biases at 0, matrices from N(0, deviation^2), those that write into the residual
  * stream from N(0, deviation^2 / 2L). The same seed gives the same bits.
  */
 export function randomWeights(config: ModelConfig, seed: number, deviation = 0.02): WeightSet {
@@ -12,7 +13,8 @@ export function randomWeights(config: ModelConfig, seed: number, deviation = 0.0
   for (const { name, values } of weights.tensors.values()) {
     const residual = name.endsWith('o_proj.weight') || name.endsWith('down_proj.weight');
     if (name.endsWith('norm.weight')) values.fill(1);
-    else fillNormal(values, seed, tensor, residual ? deviation / Math.sqrt(2 * config.layers) : deviation);
+    else if (!name.endsWith('.bias'))
+      fillNormal(values, seed, tensor, residual ? deviation / Math.sqrt(2 * config.layers) : deviation);
     tensor += 1;
   }
   return weights;

@@ -1,6 +1,6 @@
 /** The tiny policy's shape, and the text files of its Hugging Face folder. */
 
-import type { ModelConfig } from '@backsight/engine';
+import { llamaArchitecture, type ModelConfig } from '@backsight/engine';
 import { createRenderer, type Renderer } from '@backsight/renderer';
 import {
   chatTemplate,
@@ -23,7 +23,8 @@ export const tinyConfig: ModelConfig = {
   headDim: 32,
   vocabularySize: vocabularySize(),
   rmsNormEpsilon: 1e-5,
-  ropeTheta: 10_000,
+  rope: { theta: 10_000 },
+  architecture: llamaArchitecture,
   tiedEmbeddings: true,
   contextWindow: 256,
   bosId: idOf('<bos>'),

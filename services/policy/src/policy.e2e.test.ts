@@ -6,7 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import * as proto from '@backsight/contract/policy';
-import { loadModelFolder, randomWeights, writeModelFolder, type ModelConfig } from '@backsight/engine';
+import {
+  llamaArchitecture,
+  loadModelFolder,
+  randomWeights,
+  writeModelFolder,
+  type ModelConfig,
+} from '@backsight/engine';
 import { connect, type Connection } from '@backsight/rpc';
 import { caughtFailure, caughtViolations } from './caught-failure.js';
 
@@ -23,7 +29,8 @@ const config: ModelConfig = {
   headDim: 16,
   vocabularySize: 24,
   rmsNormEpsilon: 1e-5,
-  ropeTheta: 10000,
+  rope: { theta: 10000 },
+  architecture: llamaArchitecture,
   tiedEmbeddings: true,
   contextWindow: 48,
   stopIds: [2],

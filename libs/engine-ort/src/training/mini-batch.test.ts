@@ -1,5 +1,11 @@
 import { afterAll, describe, expect, it } from '@jest/globals';
-import type { ModelConfig, TrainExample, TrainPlan, WeightSet } from '@backsight/engine';
+import {
+  llamaArchitecture,
+  type ModelConfig,
+  type TrainExample,
+  type TrainPlan,
+  type WeightSet,
+} from '@backsight/engine';
 import { objectiveLoss, type Objective } from '@backsight/sdpo';
 import type { MemoryLimits } from '../transformer/memory-plan.js';
 import { Model } from '../transformer/model.js';
@@ -31,7 +37,8 @@ const config: ModelConfig = {
   headDim: 16,
   vocabularySize: 19,
   rmsNormEpsilon: 1e-5,
-  ropeTheta: 100,
+  rope: { theta: 100 },
+  architecture: llamaArchitecture,
   tiedEmbeddings: true,
   contextWindow: 32,
   stopIds: [2],

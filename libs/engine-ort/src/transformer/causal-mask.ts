@@ -1,10 +1,14 @@
 import type { Graph } from '../graph/graph.js';
+import { add } from '../graph/ops/add.js';
 import { less, where } from '../graph/ops/elementwise.js';
 import { reshape } from '../graph/ops/reshape.js';
 import type { Value } from '../graph/value.js';
 
-/** What to add to attention scores: 0 up to the own position, a very low number after it. Shape [T, T], query by key. */
-export function causalMask(graph: Graph, length: string): Value {
+/**
+ * What to add to attention scores: 0 up to the own position, a very low number after it, and before the last `window`
+ * positions where there is a window. Shape [T, T], query by key.
+ */
+export function causalMask(graph: Graph, length: string, window?: number): Value {
   const positions = graph.compute({
     op: 'Range',
     inputs: [
@@ -15,6 +19,10 @@ export function causalMask(graph: Graph, length: string): Value {
     dtype: 'int64',
     shape: [length],
   });
-  const later = less(graph, reshape(graph, positions, [length, 1]), positions);
-  return where(graph, later, graph.scalar(-1e30), graph.scalar(0));
+  const own = reshape(graph, positions, [length, 1]);
+  const [hidden, seen] = [graph.scalar(-1e30), graph.scalar(0)];
+  const later = where(graph, less(graph, own, positions), hidden, seen);
+  if (window === undefined) return later;
+  const shifted = add(graph, positions, graph.constant(BigInt64Array.of(BigInt(window - 1)), []));
+  return where(graph, less(graph, shifted, own), hidden, later);
 }

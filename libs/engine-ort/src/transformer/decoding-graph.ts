@@ -1,4 +1,4 @@
-import type { ModelConfig } from '@backsight/engine';
+import { layerSight, type ModelConfig } from '@backsight/engine';
 import { Graph } from '../graph/graph.js';
 import { int } from '../graph/node.js';
 import { embed } from '../graph/ops/embed.js';
@@ -54,6 +54,8 @@ export function decodingGraph(config: ModelConfig): Graph {
 
   const cachedAttention = (index: number) => (qkv: Value) => {
     const names = cacheNames(index);
+    const { window, rope } = layerSight(config, index);
+    const { cosines, sines } = tables(rope);
     const past = [
       graph.input(names.pastKeys, 'float32', cacheShape),
       graph.input(names.pastValues, 'float32', cacheShape),
@@ -69,14 +71,15 @@ export function decodingGraph(config: ModelConfig): Graph {
         ...past,
         lastPositions,
         longest,
-        tables.cosines,
-        tables.sines,
+        cosines,
+        sines,
       ],
       attributes: {
         num_heads: int(heads),
         kv_num_heads: int(keyValueHeads),
         do_rotary: int(1),
         rotary_interleaved: int(0),
+        ...(window !== undefined && { local_window_size: int(window) }),
       },
       outputs: [
         { dtype: 'float32', shape: ['B', 'S', heads * headDim] },

@@ -1,4 +1,4 @@
-import type { ModelConfig } from '@backsight/engine';
+import { layerSight, type ModelConfig } from '@backsight/engine';
 import type { Graph, SegmentMemory } from '../graph/graph.js';
 import { embed } from '../graph/ops/embed.js';
 import { matmul } from '../graph/ops/matmul.js';
@@ -38,15 +38,15 @@ export function forward(
   const ids = graph.input(sequenceInputs.ids, 'int64', ['B', 'T']);
   const rows = graph.input(sequenceInputs.rows, 'int64', ['N']);
   const tables = declareRotaryTables(graph, config);
-  const mask = graph.scope('mask', () => causalMask(graph, 'T'));
+  const masks = declareMasks(graph, config);
   const embedded = embed(graph, weights.embedding, reshape(graph, ids, ['B*T']));
   let stream = embedded;
   weights.layers.forEach((layerWeights, index) => {
     const keep = index === config.layers - 1 ? (value: Value) => selectRows(graph, value, rows) : undefined;
+    const { window, rope } = layerSight(config, index);
+    const attend = (qkv: Value) => attention(graph, config, qkv, tables(rope), masks(window));
     const build = (input: Value) =>
-      graph.scope(`layers.${index}`, () =>
-        layer(graph, config, layerWeights, input, (qkv) => attention(graph, config, qkv, tables, mask), keep),
-      );
+      graph.scope(`layers.${index}`, () => layer(graph, config, layerWeights, input, attend, keep));
     stream = graph.segment(memory, stream, build);
   });
   return { embedded, hidden: rmsNorm(graph, stream, weights.norm, config.rmsNormEpsilon) };
@@ -55,4 +55,18 @@ export function forward(
 /** Hidden states times the output projection. Shapes [N, D], [V, D] -> [N, V]. */
 export function project(graph: Graph, hidden: Value, output: Value): Value {
   return matmul(graph, hidden, output, { transposeRight: true });
+}
+
+/** Computes the masks of the model's layers once each, and returns that of a window. */
+function declareMasks(graph: Graph, config: ModelConfig): (window: number | undefined) => Value {
+  const windows = Array.from({ length: config.layers }, (_, index) => layerSight(config, index).window);
+  const masks = graph.scope(
+    'mask',
+    () => new Map([...new Set(windows)].map((window) => [window, causalMask(graph, 'T', window)])),
+  );
+  return (window) => {
+    const mask = masks.get(window);
+    if (mask === undefined) throw new Error(`No layer has a window of ${String(window)}.`);
+    return mask;
+  };
 }

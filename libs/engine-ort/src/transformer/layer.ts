@@ -8,9 +8,10 @@ import { silu } from '../graph/ops/silu.js';
 import { split } from '../graph/ops/split.js';
 import type { Value } from '../graph/value.js';
 import type { LayerWeights } from './parameters.js';
+import { queryKeyNorm } from './query-key-norm.js';
 
 /**
- * One Llama layer: pre-norm attention, then a pre-norm gated feed-forward (SwiGLU), each added to the stream.
+ * One layer: attention, then a gated feed-forward (SwiGLU), each normalised before or after and added to the stream.
  *
  * Shape [M, D] -> [M, D]. `attend` maps [M, (H + 2 KV) d] to [M, H d]; `keep` picks rows once no other row is looked at
  * any more, so that the last layer works on those alone.
@@ -23,18 +24,30 @@ export function layer(
   attend: (qkv: Value) => Value,
   keep: (rows: Value) => Value = (rows) => rows,
 ): Value {
+  const { norms } = config.architecture;
+  const norm = (value: Value, weight: Value) => rmsNorm(graph, value, weight, config.rmsNormEpsilon);
+  const read = (value: Value, weight: Value) => (norms === 'before' ? norm(value, weight) : value);
+  const written = (value: Value, weight: Value) => (norms === 'after' ? norm(value, weight) : value);
+
   const attended = graph.scope('attention', () => {
-    const normal = rmsNorm(graph, stream, weights.attentionNorm, config.rmsNormEpsilon);
-    const mixed = attend(matmul(graph, normal, weights.qkv, { transposeRight: true }));
-    const written = matmul(graph, keep(mixed), weights.attentionOutput, { transposeRight: true });
-    return add(graph, keep(stream), written);
+    const input = read(stream, weights.attentionNorm);
+    const qkv = linear(graph, input, weights.qkv, weights.qkvBias);
+    const mixed = attend(queryKeyNorm(graph, config, weights, qkv));
+    const output = linear(graph, keep(mixed), weights.attentionOutput, weights.attentionOutputBias);
+    return add(graph, keep(stream), written(output, weights.attentionNorm));
   });
   return graph.scope('feed_forward', () => {
-    const normal = rmsNorm(graph, attended, weights.feedForwardNorm, config.rmsNormEpsilon);
-    const both = matmul(graph, normal, weights.gateUp, { transposeRight: true });
+    const input = read(attended, weights.feedForwardNorm);
+    const both = linear(graph, input, weights.gateUp, weights.gateUpBias);
     const [gate, up] = split(graph, both, -1, [config.intermediateSize, config.intermediateSize]);
     if (gate === undefined || up === undefined) throw new Error('A split has two parts.');
-    const gated = multiply(graph, silu(graph, gate), up);
-    return add(graph, attended, matmul(graph, gated, weights.down, { transposeRight: true }));
+    const output = linear(graph, multiply(graph, silu(graph, gate), up), weights.down, weights.downBias);
+    return add(graph, attended, written(output, weights.feedForwardNorm));
   });
+}
+
+/** Shapes [M, in], [out, in], [out] -> [M, out]. */
+function linear(graph: Graph, input: Value, weight: Value, bias: Value | undefined): Value {
+  const product = matmul(graph, input, weight, { transposeRight: true });
+  return bias === undefined ? product : add(graph, product, bias);
 }

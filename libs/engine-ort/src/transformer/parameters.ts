@@ -20,19 +20,10 @@ export interface Parameter {
  * are gate and up: one product instead of three or two, at no copy.
  */
 export function modelParameters(config: ModelConfig): readonly Parameter[] {
-  const { hiddenSize: d, intermediateSize: f, vocabularySize: v } = config;
-  const queries = config.heads * config.headDim;
-  const keys = config.keyValueHeads * config.headDim;
+  const { hiddenSize: d, vocabularySize: v } = config;
   const shapes: [string, readonly number[]][] = [[embeddingName, [v, d]]];
   for (let layer = 0; layer < config.layers; layer++)
-    shapes.push(
-      [layerName(layer, 'attention_norm'), [d]],
-      [layerName(layer, 'qkv'), [queries + 2 * keys, d]],
-      [layerName(layer, 'attention_output'), [d, queries]],
-      [layerName(layer, 'feed_forward_norm'), [d]],
-      [layerName(layer, 'gate_up'), [2 * f, d]],
-      [layerName(layer, 'down'), [d, f]],
-    );
+    for (const [part, shape] of layerShapes(config)) shapes.push([layerName(layer, part), shape]);
   shapes.push(['norm', [d]]);
   if (!config.tiedEmbeddings) shapes.push([outputName, [v, d]]);
   let offset = 0;
@@ -46,6 +37,46 @@ export function modelParameters(config: ModelConfig): readonly Parameter[] {
   return parameters;
 }
 
+/** What one layer reads, in storage order. */
+function layerShapes(config: ModelConfig): ReadonlyMap<LayerPart, readonly number[]> {
+  const { hiddenSize: d, intermediateSize: f, headDim, architecture } = config;
+  const { norms, queryKeyNorm, biases } = architecture;
+  const queries = config.heads * headDim;
+  const keys = config.keyValueHeads * headDim;
+  const shapes = new Map<LayerPart, readonly number[]>();
+  if (norms === 'before') shapes.set('attention_norm', [d]);
+  shapes.set('qkv', [queries + 2 * keys, d]);
+  if (biases.queryKeyValue) shapes.set('qkv_bias', [queries + 2 * keys]);
+  if (queryKeyNorm !== 'none') {
+    const ofHead = queryKeyNorm === 'head';
+    shapes.set('query_norm', [ofHead ? headDim : queries]);
+    shapes.set('key_norm', [ofHead ? headDim : keys]);
+  }
+  shapes.set('attention_output', [d, queries]);
+  if (biases.attentionOutput) shapes.set('attention_output_bias', [d]);
+  shapes.set(norms === 'before' ? 'feed_forward_norm' : 'attention_norm', [d]);
+  shapes.set('gate_up', [2 * f, d]);
+  if (biases.feedForward) shapes.set('gate_up_bias', [2 * f]);
+  shapes.set('down', [d, f]);
+  if (biases.feedForward) shapes.set('down_bias', [d]);
+  if (norms === 'after') shapes.set('feed_forward_norm', [d]);
+  return shapes;
+}
+
+type LayerPart =
+  | 'attention_norm'
+  | 'qkv'
+  | 'qkv_bias'
+  | 'query_norm'
+  | 'key_norm'
+  | 'attention_output'
+  | 'attention_output_bias'
+  | 'feed_forward_norm'
+  | 'gate_up'
+  | 'gate_up_bias'
+  | 'down'
+  | 'down_bias';
+
 /** The values that the layers of a graph read. */
 export interface WeightValues {
   /** Shape [V, D]. */
@@ -56,14 +87,23 @@ export interface WeightValues {
   readonly output: Value;
 }
 
-/** The values that one layer reads. */
+/** The values that one layer reads; those that its architecture lacks are undefined. */
 export interface LayerWeights {
   readonly attentionNorm: Value;
+  /** Shape [(H + 2 KV) d, D]. */
   readonly qkv: Value;
+  readonly qkvBias: Value | undefined;
+  /** Shape [d] or [H d]. */
+  readonly queryNorm: Value | undefined;
+  /** Shape [d] or [KV d]. */
+  readonly keyNorm: Value | undefined;
   readonly attentionOutput: Value;
+  readonly attentionOutputBias: Value | undefined;
   readonly feedForwardNorm: Value;
   readonly gateUp: Value;
+  readonly gateUpBias: Value | undefined;
   readonly down: Value;
+  readonly downBias: Value | undefined;
 }
 
 /** Declares all parameters as inputs of a graph. */
@@ -78,14 +118,24 @@ export function declareWeights(graph: Graph, config: ModelConfig): WeightValues 
   };
   return {
     embedding: value(embeddingName),
-    layers: Array.from({ length: config.layers }, (_, layer) => ({
-      attentionNorm: value(layerName(layer, 'attention_norm')),
-      qkv: value(layerName(layer, 'qkv')),
-      attentionOutput: value(layerName(layer, 'attention_output')),
-      feedForwardNorm: value(layerName(layer, 'feed_forward_norm')),
-      gateUp: value(layerName(layer, 'gate_up')),
-      down: value(layerName(layer, 'down')),
-    })),
+    layers: Array.from({ length: config.layers }, (_, layer) => {
+      const part = (name: LayerPart) => value(layerName(layer, name));
+      const optional = (name: LayerPart) => values.get(layerName(layer, name));
+      return {
+        attentionNorm: part('attention_norm'),
+        qkv: part('qkv'),
+        qkvBias: optional('qkv_bias'),
+        queryNorm: optional('query_norm'),
+        keyNorm: optional('key_norm'),
+        attentionOutput: part('attention_output'),
+        attentionOutputBias: optional('attention_output_bias'),
+        feedForwardNorm: part('feed_forward_norm'),
+        gateUp: part('gate_up'),
+        gateUpBias: optional('gate_up_bias'),
+        down: part('down'),
+        downBias: optional('down_bias'),
+      };
+    }),
     norm: value('norm'),
     output: value(outputParameter(config)),
   };
@@ -115,7 +165,7 @@ export function outputParameter(config: ModelConfig): string {
 export const embeddingName = 'embedding';
 const outputName = 'output';
 
-function layerName(layer: number, part: string): string {
+function layerName(layer: number, part: LayerPart): string {
   return `layers.${layer}.${part}`;
 }
 

@@ -39,7 +39,7 @@ export function referenceLogits(
 type Vector = readonly number[];
 
 function attention(
-  { heads, keyValueHeads, headDim, ropeTheta }: ModelConfig,
+  { heads, keyValueHeads, headDim, rope }: ModelConfig,
   matrix: (name: string) => Float32Array,
   inputs: readonly Vector[],
 ): readonly Vector[] {
@@ -48,7 +48,7 @@ function attention(
     const count = whole.length / headDim;
     return Array.from({ length: count }, (_, head) => {
       const part = whole.slice(head * headDim, (head + 1) * headDim);
-      return turned ? turn(part, position, ropeTheta) : part;
+      return turned ? turn(part, position, rope.theta) : part;
     });
   };
   const queries = inputs.map((x, t) => split('q', t, x, true));

@@ -1,7 +1,8 @@
-import { paddedLength, type ModelConfig } from '@backsight/engine';
+import { paddedLength, type ModelConfig, type Rope } from '@backsight/engine';
 import type { Graph } from '../graph/graph.js';
 import type { Value } from '../graph/value.js';
 import { floatTensor, type Feeds } from '../session.js';
+import { rotaryFrequencies } from './rotary-frequencies.js';
 
 /** Cosines and sines of the rotary angles, as values of a graph. Shapes [positions, d/2]. */
 export interface RotaryTables {
@@ -9,29 +10,58 @@ export interface RotaryTables {
   readonly sines: Value;
 }
 
-/** Declares the tables as inputs of a graph. */
-export function declareRotaryTables(graph: Graph, config: ModelConfig): RotaryTables {
+/** Declares the tables of every rope of the model as inputs of a graph, and returns those of a rope. */
+export function declareRotaryTables(graph: Graph, config: ModelConfig): (rope: Rope) => RotaryTables {
   const shape = [positions(config), config.headDim / 2];
-  return {
-    cosines: graph.input('rotary_cosines', 'float32', shape),
-    sines: graph.input('rotary_sines', 'float32', shape),
+  const tables = new Map(
+    [...ropesByName(config)].map(([name, rope]) => [
+      keyOf(rope),
+      {
+        cosines: graph.input(cosinesOf(name), 'float32', shape),
+        sines: graph.input(sinesOf(name), 'float32', shape),
+      },
+    ]),
+  );
+  return (rope) => {
+    const found = tables.get(keyOf(rope));
+    if (found === undefined) throw new Error(`The model has no rope ${keyOf(rope)}.`);
+    return found;
   };
 }
 
-/** The tables: position p and channel c have the angle p theta^(-2c/d). Computed in float64. */
+/** The tables: position p has the angle p times the frequency of each channel pair, rounded as transformers does. */
 export function rotaryFeeds(config: ModelConfig): Feeds {
-  const { headDim, ropeTheta } = config;
-  const channels = headDim / 2;
-  const table = (of: (angle: number) => number) =>
-    floatTensor(
-      Float32Array.from({ length: positions(config) * channels }, (_, i) => {
-        const [position, channel] = [Math.floor(i / channels), i % channels];
-        return of(position * ropeTheta ** ((-2 * channel) / headDim));
-      }),
-      [positions(config), channels],
+  const shape = [positions(config), config.headDim / 2];
+  const feeds: Record<string, Feeds[string]> = {};
+  for (const [name, rope] of ropesByName(config)) {
+    const { frequencies, amplitude } = rotaryFrequencies(rope, config.headDim);
+    const channels = frequencies.length;
+    const angles = new Float32Array(positions(config) * channels).map(
+      (_, i) => Math.floor(i / channels) * (frequencies[i % channels] ?? 0),
     );
-  return { rotary_cosines: table(Math.cos), rotary_sines: table(Math.sin) };
+    feeds[cosinesOf(name)] = floatTensor(
+      angles.map((angle) => amplitude * Math.cos(angle)),
+      shape,
+    );
+    feeds[sinesOf(name)] = floatTensor(
+      angles.map((angle) => amplitude * Math.sin(angle)),
+      shape,
+    );
+  }
+  return feeds;
 }
+
+/** The model's different ropes: one, or a second for layers with a sliding window. */
+function ropesByName({ rope, architecture }: ModelConfig): ReadonlyMap<string, Rope> {
+  const ropes = new Map([['rotary', rope]]);
+  const sliding = architecture.slidingWindow?.rope;
+  if (sliding !== undefined && keyOf(sliding) !== keyOf(rope)) ropes.set('sliding_rotary', sliding);
+  return ropes;
+}
+
+const cosinesOf = (name: string): string => `${name}_cosines`;
+const sinesOf = (name: string): string => `${name}_sines`;
+const keyOf = (rope: Rope): string => JSON.stringify(rope);
 
 /** The longest row after padding. */
 function positions({ contextWindow }: ModelConfig): number {

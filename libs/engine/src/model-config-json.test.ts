@@ -1,12 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import {
-  isRedundantTensor,
-  modelConfigJson,
-  modelTensors,
-  parseModelConfig,
-  type ModelConfig,
-} from './model-config.js';
-import { totalElements } from './weights.js';
+import { llamaArchitecture, type ModelConfig } from './model-config.js';
+import { modelConfigJson, parseModelConfig } from './model-config-json.js';
 
 /** The configuration of a published 135M model, key for key. */
 const published = {
@@ -50,7 +44,8 @@ describe('parseModelConfig', () => {
       headDim: 64,
       vocabularySize: 49152,
       rmsNormEpsilon: 1e-5,
-      ropeTheta: 100000,
+      rope: { theta: 100000 },
+      architecture: llamaArchitecture,
       tiedEmbeddings: true,
       contextWindow: 8192,
       bosId: 1,
@@ -71,7 +66,7 @@ describe('parseModelConfig', () => {
     expect(parseModelConfig(least, 'config.json')).toMatchObject({
       keyValueHeads: 9,
       rmsNormEpsilon: 1e-6,
-      ropeTheta: 10000,
+      rope: { theta: 10000 },
       tiedEmbeddings: false,
       contextWindow: 2048,
       bosId: 1,
@@ -81,7 +76,7 @@ describe('parseModelConfig', () => {
 
   it('reads rope_theta from rope_parameters too', () => {
     const change = { rope_theta: undefined, rope_parameters: { rope_theta: 5e5, rope_type: 'default' } };
-    expect(parse(change).ropeTheta).toBe(5e5);
+    expect(parse(change).rope).toEqual({ theta: 5e5 });
   });
 
   it('reads one stop id, several or none, and lets generation_config.json decide', () => {
@@ -92,18 +87,28 @@ describe('parseModelConfig', () => {
   });
 
   it.each<[object, string]>([
-    [{ model_type: 'qwen2' }, 'config.json: model_type: "qwen2" is not supported; "llama" is'],
+    [
+      { model_type: 'gemma2' },
+      'config.json: model_type: "gemma2" is not supported; "llama", "mistral", "qwen2", "qwen3", "olmo2" and "olmo3" are',
+    ],
     [
       { architectures: ['LlamaForSequenceClassification'] },
       'architectures: ["LlamaForSequenceClassification"] has no "LlamaForCausalLM"',
     ],
     [
-      { rope_scaling: { rope_type: 'llama3', factor: 8 } },
-      'rope_scaling: rotary scaling "llama3" is not supported',
+      { rope_scaling: { rope_type: 'longrope', factor: 8 } },
+      'rope_scaling.rope_type: rotary scaling "longrope" is not supported',
     ],
-    [{ rope_parameters: { rope_type: 'yarn' } }, 'rope_parameters: rotary scaling "yarn" is not supported'],
-    [{ attention_bias: true }, 'attention_bias: true is not supported'],
-    [{ mlp_bias: true }, 'mlp_bias: true is not supported'],
+    [{ rope_scaling: { type: 'dynamic' } }, 'rotary scaling "dynamic" is not supported'],
+    [{ rope_scaling: { rope_type: 'llama3', factor: 8 } }, 'rope_scaling.low_freq_factor: is missing'],
+    [
+      { rope_parameters: { rope_type: 'yarn', factor: 'x' } },
+      'rope_parameters.factor: "x" is not a positive',
+    ],
+    [{ rope_scaling: 'yarn' }, 'rope_scaling: is not an object'],
+    [{ partial_rotary_factor: 0.5 }, 'partial_rotary_factor: 0.5 is not supported'],
+    [{ attention_bias: 1 }, 'attention_bias: 1 is neither true nor false'],
+    [{ sliding_window: 4096 }, 'sliding_window: 4096 is not supported'],
     [{ hidden_act: 'gelu' }, 'hidden_act: "gelu" is not supported'],
     [{ attention_dropout: 0.1 }, 'attention_dropout: 0.1 is not supported'],
     [{ rope_interleaved: true }, 'rope_interleaved: true is not supported'],
@@ -132,21 +137,5 @@ describe('modelConfigJson', () => {
     const cases: ModelConfig[] = [plain, { ...plain, stopIds: [5, 6] }, { ...plain, stopIds: [] }, rest];
     for (const config of cases)
       expect(parseModelConfig(modelConfigJson(config), 'config.json')).toEqual(config);
-  });
-});
-
-describe('modelTensors', () => {
-  it('lists 134,515,008 parameters for the published 135M model', () => {
-    const [d, f, l, v, kv] = [576, 1536, 30, 49152, 192];
-    const perLayer = 2 * d + 2 * d * d + 2 * kv * d + 3 * d * f;
-    expect(totalElements(modelTensors(parse({})))).toBe(v * d + l * perLayer + d);
-    expect(totalElements(modelTensors(parse({})))).toBe(134_515_008);
-  });
-
-  it('has an output projection only when embeddings are not tied', () => {
-    expect(modelTensors(parse({})).has('lm_head.weight')).toBe(false);
-    expect(modelTensors(parse({ tie_word_embeddings: false })).get('lm_head.weight')).toEqual([49152, 576]);
-    expect(isRedundantTensor(parse({}), 'lm_head.weight')).toBe(true);
-    expect(isRedundantTensor(parse({ tie_word_embeddings: false }), 'lm_head.weight')).toBe(false);
   });
 });
