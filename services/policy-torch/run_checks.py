@@ -1,0 +1,46 @@
+"""Checks this room: format, lint, types and tests; `npm run test:torch` runs it. Further arguments go to pytest.
+
+The last line is "N passed, N failed"; the exit code is 0 when nothing failed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOM = Path(__file__).resolve().parent
+PYTHON = ROOM / ".venv" / "bin" / "python"
+CHECKS = [["ruff", "format", "--check"], ["ruff", "check"], ["mypy"]]
+COUNTS = re.compile(r"(\d+) (passed|failed|error|errors)\b")
+
+
+def main() -> int:
+    if not PYTHON.exists() or not (ROOM / "gen" / "backsight").exists():
+        print("The Python environment is not there: run `npm run torch:setup` first.", file=sys.stderr)
+        return 2
+    # Two threads: kernels that split their work over many would make small models slower and results depend on the machine.
+    os.environ.setdefault("OMP_NUM_THREADS", "2")
+    passed = failed = 0
+    for check in CHECKS:
+        ok = subprocess.run([PYTHON, "-m", *check], cwd=ROOM).returncode == 0
+        passed, failed = passed + ok, failed + (not ok)
+    tests = subprocess.Popen(
+        [PYTHON, "-m", "pytest", *sys.argv[1:]], cwd=ROOM, stdout=subprocess.PIPE, text=True, errors="replace"
+    )
+    last = ""
+    for line in tests.stdout or []:
+        print(line, end="", flush=True)
+        last = line if COUNTS.search(line) else last
+    for number, word in COUNTS.findall(last):
+        passed, failed = passed + int(number) * (word == "passed"), failed + int(number) * (word != "passed")
+    if tests.wait() != 0 and failed == 0:
+        failed = 1
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
