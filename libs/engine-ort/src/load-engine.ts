@@ -21,8 +21,9 @@ export async function loadOrtEngine(options: OrtEngineOptions): Promise<Engine> 
   const violations = optionViolations(options);
   if (violations.length > 0) throw new EngineInputError(violations);
   const begin = performance.now();
-  const loaded = await loadModelFolder(options.modelFolder);
-  requireHeads(loaded.config, options.modelFolder);
+  const loaded = await loadModelFolder(options.modelFolder, (config) => {
+    requireHeads(config, options.modelFolder);
+  });
   const store = new CheckpointStore(options.checkpointFolder);
   await store.sweep();
   const engine = new OrtEngine(loaded, store, options);

@@ -47,7 +47,7 @@ export {
 export { modelConfigJson, parseModelConfig } from './model-config-json.js';
 export { modelTensors } from './model-tensors.js';
 export { lengthBucket, packMicroBatches, paddedLength, type MicroBatch } from './micro-batches.js';
-export { loadModelFolder, writeModelFolder, type LoadedModel } from './model-folder.js';
+export { checkModelFolder, loadModelFolder, writeModelFolder, type LoadedModel } from './model-folder.js';
 export { readModelTexts, type ModelTexts } from './model-texts.js';
 export { philox, seedKey, toUniform } from './philox.js';
 export { randomWeights } from './random-weights.js';

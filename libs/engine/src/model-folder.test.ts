@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { parseJsonObject } from './json.js';
 import { llamaArchitecture, type ModelConfig } from './model-config.js';
-import { loadModelFolder, writeModelFolder } from './model-folder.js';
+import { checkModelFolder, loadModelFolder, writeModelFolder } from './model-folder.js';
 import { randomWeights } from './random-weights.js';
 import { writeSafetensors } from './safetensors.js';
 import type { TensorView } from './weights.js';
@@ -129,11 +129,35 @@ describe('loadModelFolder', () => {
     },
   );
 
+  it('asks whether the model is wanted before it reads weights', async () => {
+    await writeFile(join(folder, 'model.safetensors'), 'not weights at all');
+    const accept = ({ headDim }: ModelConfig) => {
+      throw new Error(`heads of ${headDim}`);
+    };
+    await expect(loadModelFolder(folder, accept)).rejects.toThrow('heads of 2');
+  });
+
+  it('names weights of another format', async () => {
+    await rm(join(folder, 'model.safetensors'));
+    await writeFile(join(folder, 'pytorch_model.bin'), '');
+    await expect(loadModelFolder(folder)).rejects.toThrow(
+      'model.safetensors: does not exist; pytorch_model.bin is of a format that is not read',
+    );
+  });
+
   it('tells a folder that does not exist from a file', async () => {
     await expect(loadModelFolder(join(folder, 'none'))).rejects.toThrow('none: does not exist');
     await expect(loadModelFolder(join(folder, 'config.json'))).rejects.toThrow(
       'config.json: is not a folder',
     );
+  });
+});
+
+describe('checkModelFolder', () => {
+  it('describes a good folder and finds what is wrong with another', async () => {
+    expect(await checkModelFolder(folder)).toMatchObject({ config });
+    await rewrite((tensors) => tensors.slice(1));
+    await expect(checkModelFolder(folder)).rejects.toThrow('"model.embed_tokens.weight": is missing');
   });
 });
 

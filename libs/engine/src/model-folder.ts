@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { CheckpointError } from './errors.js';
 import { fileError } from './file-error.js';
@@ -9,7 +9,7 @@ import { modelConfigJson, parseModelConfig } from './model-config-json.js';
 import { isRedundantTensor, modelTensors } from './model-tensors.js';
 import { readModelTexts, type ModelTexts } from './model-texts.js';
 import { writeNewFile, writeSafetensors } from './safetensors.js';
-import { readWeightFiles } from './weight-files.js';
+import { checkWeightFiles, readWeightFiles } from './weight-files.js';
 import type { WeightSet } from './weights.js';
 
 const weightsFile = 'model.safetensors';
@@ -27,18 +27,34 @@ export interface LoadedModel {
 /**
  * Loads config.json, model.safetensors (or its shards) and the tokenizer's texts.
  *
- * Throws `CheckpointError` naming the file, key or tensor that is wrong, before anything large is loaded.
+ * Throws `CheckpointError` naming the file, key or tensor that is wrong, before anything large is loaded; `accept` may then
+ * throw its own for a model that the caller cannot run.
  */
-export async function loadModelFolder(folder: string): Promise<LoadedModel> {
+export async function loadModelFolder(
+  folder: string,
+  accept: (config: ModelConfig) => void = () => undefined,
+): Promise<LoadedModel> {
+  const { texts, config, paths } = await describeFolder(folder);
+  accept(config);
+  const weights = await readWeightFiles(paths, modelTensors(config), isRedundant(config));
+  return { name: basename(resolve(folder)), config, weights, texts };
+}
+
+/** Checks all that `loadModelFolder` checks, headers of weight files included, and loads no weights. */
+export async function checkModelFolder(folder: string): Promise<Omit<LoadedModel, 'weights'>> {
+  const { texts, config, paths } = await describeFolder(folder);
+  await checkWeightFiles(paths, modelTensors(config), isRedundant(config));
+  return { name: basename(resolve(folder)), config, texts };
+}
+
+async function describeFolder(folder: string) {
   await requireFolder(folder);
   const texts = await readModelTexts(folder);
   const config = parseConfig(texts, folder);
-  const paths = await weightFiles(folder);
-  const weights = await readWeightFiles(paths, modelTensors(config), (name) =>
-    isRedundantTensor(config, name),
-  );
-  return { name: basename(resolve(folder)), config, weights, texts };
+  return { texts, config, paths: await weightFiles(folder) };
 }
+
+const isRedundant = (config: ModelConfig) => (name: string) => isRedundantTensor(config, name);
 
 /** The configuration of a folder whose texts are read. */
 export function parseConfig(texts: Pick<ModelTexts, 'files'>, folder: string): ModelConfig {
@@ -115,7 +131,10 @@ async function requireFolder(folder: string): Promise<void> {
 async function weightFiles(folder: string): Promise<readonly string[]> {
   const indexPath = join(folder, indexFile);
   const indexText = await readOptionalText(indexPath);
-  if (indexText === undefined) return [join(folder, weightsFile)];
+  if (indexText === undefined) {
+    await refuseOtherFormats(folder);
+    return [join(folder, weightsFile)];
+  }
   const map = parseJsonObject(indexText, indexPath)['weight_map'];
   const fail = (problem: string) => new CheckpointError({ reason: 'invalid', file: indexPath, problem });
   if (!isJsonObject(map)) throw fail('weight_map is not an object');
@@ -128,4 +147,17 @@ async function weightFiles(folder: string): Promise<readonly string[]> {
     names.add(name);
   }
   return [...names].sort().map((name) => join(folder, name));
+}
+
+/** Names the weights that are there in a format that is not read, rather than those that are not. */
+async function refuseOtherFormats(folder: string): Promise<void> {
+  const names = await readdir(folder);
+  if (names.includes(weightsFile)) return;
+  const other = names.find((name) => /\.(bin|pt|pth|gguf|onnx|msgpack|h5)$/.test(name));
+  if (other === undefined) return;
+  throw new CheckpointError({
+    reason: 'missing',
+    file: join(folder, weightsFile),
+    problem: `does not exist; ${other} is of a format that is not read: save the model as safetensors`,
+  });
 }

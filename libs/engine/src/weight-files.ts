@@ -16,13 +16,31 @@ export async function readWeightFiles(
   table: TensorTable,
   isRedundant: (name: string) => boolean = () => false,
 ): Promise<WeightSet> {
-  const files: SafetensorsFile[] = [];
-  try {
-    for (const path of paths) files.push(await SafetensorsFile.open(path));
+  return withFiles(paths, async (files) => {
     const places = locate(files, table, isRedundant);
     const weights = new WeightSet(table);
     for (const { name, values } of weights.tensors.values()) await places.get(name)?.read(name, values);
     return weights;
+  });
+}
+
+/** Checks the headers as `readWeightFiles` does, and reads nothing else. */
+export async function checkWeightFiles(
+  paths: readonly string[],
+  table: TensorTable,
+  isRedundant: (name: string) => boolean = () => false,
+): Promise<void> {
+  await withFiles(paths, (files) => Promise.resolve(locate(files, table, isRedundant)));
+}
+
+async function withFiles<T>(
+  paths: readonly string[],
+  work: (files: readonly SafetensorsFile[]) => Promise<T>,
+): Promise<T> {
+  const files: SafetensorsFile[] = [];
+  try {
+    for (const path of paths) files.push(await SafetensorsFile.open(path));
+    return await work(files);
   } finally {
     for (const file of files) await file.close();
   }
