@@ -15,6 +15,7 @@ import { messageLimits } from './message-limits.js';
 import { callMetrics, createRegistry, type Registry } from './metrics.js';
 import { type MetricsServer, serveMetrics } from './metrics-server.js';
 import type { ServedService } from './service.js';
+import { refuseUnreadable } from './unreadable.js';
 
 /** How long calls may take to end once they are told to, in milliseconds; then their connections are cut. */
 const forceAfterMs = 1000;
@@ -70,7 +71,8 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     .use(callIdentity(logger, callMetrics(registry)))
     .use(errorDetailsServerMiddleware)
     .use(failureMapping(name))
-    .use(endOnStop(name, stopping.signal));
+    .use(endOnStop(name, stopping.signal))
+    .use(refuseUnreadable);
   for (const each of services) each.addTo(server);
   health.addTo(server);
   server.add(ServerReflectionService, ServerReflection(readDescriptors(), names));

@@ -2,6 +2,7 @@
 import type { CallContext, Server, ServiceImplementation } from 'nice-grpc';
 import type { TsProtoServiceDefinition } from 'nice-grpc';
 import type { Logger } from './logger.js';
+import { lenient } from './unreadable.js';
 
 /** What every method is given beside nice-grpc's own call context. */
 export interface CallIdentity {
@@ -30,7 +31,7 @@ export function service<Definition extends TsProtoServiceDefinition>(
   return {
     fullName: definition.fullName,
     addTo: (server) => {
-      server.add(definition, implementation);
+      server.add(lenient(definition), implementation);
     },
   };
 }
