@@ -14,7 +14,6 @@ from typing import Protocol
 
 from limits import Limits
 
-PREFIX = "backsight-judge."
 _PERIOD_US = 100_000
 _REMOVAL_SECONDS = 2.0
 
@@ -78,21 +77,33 @@ class Folder:
         return [entry.name for entry in os.scandir(self.descriptor) if entry.is_dir(follow_symlinks=False)]
 
     def remove(self, name: str) -> None:
-        """Removes a group inside this one with all below it, killing what is left there."""
-        inner = self.make(name)
-        for below in inner.groups():
-            inner.remove(below)
-        deadline = time.monotonic() + _REMOVAL_SECONDS
-        while True:
-            try:
-                os.rmdir(name, dir_fd=self.descriptor)
-                break
-            except OSError as error:
-                if error.errno != errno.EBUSY or time.monotonic() > deadline:
-                    raise
+        """Removes a group inside this one with all below it, killing what is left there; another may be doing the same."""
+        try:
+            inner = Folder(f"{self.path}/{name}", os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=self.descriptor))
+        except FileNotFoundError:
+            return
+        try:
+            for below in inner.groups():
+                inner.remove(below)
+            deadline = time.monotonic() + _REMOVAL_SECONDS
+            while not self._remove_empty(name):
+                if time.monotonic() > deadline:
+                    raise OSError(errno.EBUSY, f"{inner.path} cannot be removed")
                 kill_members(inner)
-                time.sleep(0.005)
-        os.close(inner.descriptor)
+        finally:
+            os.close(inner.descriptor)
+
+    def _remove_empty(self, name: str) -> bool:
+        """False while there are processes in it."""
+        try:
+            os.rmdir(name, dir_fd=self.descriptor)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            return False
+        return True
 
 
 class SlotGroups(Protocol):
@@ -194,15 +205,19 @@ class SlotGroupsV2:
 
 
 def kill_members(folder: Folder) -> None:
-    """Kills every process in a group and waits until they are gone."""
+    """Kills every process in a group and waits until they are gone, or the group is."""
     deadline = time.monotonic() + _REMOVAL_SECONDS
-    while (members := folder.members()) and time.monotonic() < deadline:
-        for pid in members:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        time.sleep(0.001)
+    try:
+        while (members := folder.members()) and time.monotonic() < deadline:
+            for pid in members:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            time.sleep(0.001)
+    except OSError as error:
+        if error.errno != errno.ENODEV:
+            raise
 
 
 def _field(text: str, name: str) -> int:

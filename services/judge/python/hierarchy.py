@@ -6,7 +6,8 @@ import errno
 import os
 from dataclasses import dataclass
 
-from cgroups import PREFIX, Folder, SlotGroups, SlotGroupsV1, SlotGroupsV2
+from cgroups import Folder, SlotGroups, SlotGroupsV1, SlotGroupsV2
+from owner import is_left_behind, own_name, read_stat
 
 _V1_CONTROLLERS = ("memory", "pids", "cpuacct")
 _V1_OPTIONAL = ("cpu",)
@@ -43,7 +44,7 @@ def make_control_groups(mounts: list[Mount], own: dict[str, str]) -> ControlGrou
 
     own maps a controller to the group this process is in, the unified hierarchy under the empty name.
     """
-    name = f"{PREFIX}{os.getpid()}.{_start_time(os.getpid())}"
+    name = own_name()
     legacy = {c: m for c in (*_V1_CONTROLLERS, *_V1_OPTIONAL) for m in mounts if c in m.controllers}
     if all(controller in legacy for controller in _V1_CONTROLLERS):
         return _make_v1(name, legacy, own)
@@ -154,12 +155,10 @@ def _make_below(parents: list[Folder], name: str) -> dict[str, Folder]:
 
 
 def _remove_dead(parent: Folder) -> None:
-    """Clears away the groups of slots that were killed before they could."""
+    """Clears away the groups of slots that were killed before they could, this judge's or an earlier one's."""
     for name in parent.groups():
-        if name.startswith(PREFIX):
-            pid, _, started = name.removeprefix(PREFIX).partition(".")
-            if _start_time(int(pid)) != started:
-                parent.remove(name)
+        if is_left_behind(name):
+            parent.remove(name)
 
 
 def _own_folder(mount: Mount, group: str) -> str:
@@ -170,24 +169,10 @@ def _own_folder(mount: Mount, group: str) -> str:
     return path if os.path.isdir(path) else mount.point
 
 
-def _start_time(pid: int) -> str:
-    """When a process started, in clock ticks since boot; empty when there is none: with the id it names a process."""
-    fields = _stat(pid)
-    return fields[19] if fields else ""
-
-
 def _ancestors(pid: int) -> list[int]:
     found: list[int] = []
-    while fields := _stat(pid):
+    while fields := read_stat(pid):
         pid = int(fields[1])
         found.append(pid)
     return found
 
-
-def _stat(pid: int) -> list[str]:
-    """The fields of /proc/<pid>/stat after the name."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
-            return stat.read().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return []

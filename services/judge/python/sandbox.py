@@ -89,7 +89,7 @@ class Sandbox:
         keep = self._sandboxes.keep
         folder = keep.folder
         if not keep.isolated:
-            folder = self._folder = tempfile.mkdtemp(dir=keep.folder, prefix="backsight-judge-")
+            folder = self._folder = tempfile.mkdtemp(dir=keep.folder)
         if self._groups:
             self._groups.restrict(self._limits)
         self._pid, self._channel = clone_sandbox(self._zygote, self._limits)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -25,6 +26,7 @@ import supervisor
 import syscalls
 import wire
 import zygote
+from owner import is_left_behind, own_name
 from program import prepare_interpreter
 from sandbox import Sandboxes
 from warden import Keep
@@ -57,6 +59,7 @@ def main(options: dict[str, object]) -> None:
     os.dup2(nothing, 0)
     os.dup2(2, 1)
     groups: hierarchy.ControlGroups | None = None
+    folder: str | None = None
     try:
         if options["isolation"] == "zygote":
             user = int(str(options["user"]))
@@ -67,7 +70,8 @@ def main(options: dict[str, object]) -> None:
             sandboxes = _isolate(user, rootless, groups)
             tier = "namespaces" if groups is None else "control-groups"
         else:
-            keep = _keep(None, tempfile.gettempdir(), b"", control_groups=False)
+            folder = _make_folder()
+            keep = _keep(None, folder, b"", control_groups=False)
             sandboxes, tier = Sandboxes(keep, 0, False, _open_proc(), None), "none"
         prepare_interpreter(root.package_folders())
         gc.disable()
@@ -81,6 +85,8 @@ def main(options: dict[str, object]) -> None:
     finally:
         if groups is not None:
             groups.remove()
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _make_groups() -> hierarchy.ControlGroups | None:
@@ -89,6 +95,16 @@ def _make_groups() -> hierarchy.ControlGroups | None:
     except OSError as error:
         print(f"no control groups: {error.strerror}", file=sys.stderr)
         return None
+
+
+def _make_folder() -> str:
+    """Where programs that nothing isolates have their working folders; those of dead slots are cleared away."""
+    parent = tempfile.gettempdir()
+    for name in filter(is_left_behind, os.listdir(parent)):
+        shutil.rmtree(os.path.join(parent, name), ignore_errors=True)
+    folder = os.path.join(parent, own_name())
+    os.mkdir(folder, 0o700)
+    return folder
 
 
 def _isolate(user: int, rootless: bool, groups: hierarchy.ControlGroups | None) -> Sandboxes:
@@ -123,14 +139,14 @@ def _enter_mount_namespace(user: int) -> bool:
         return False
     except PermissionError:
         pass
-    if os.geteuid() == 0:
-        # Root without CAP_SYS_ADMIN, as in most containers: a sandbox must not be the owner of the machine's files.
-        os.setgroups([])
-        os.setresgid(user, user, user)
-        os.setresuid(user, user, user)
-        syscalls.set_dumpable(True)
-    outer_user, outer_group = os.geteuid(), os.getegid()
     try:
+        if os.geteuid() == 0:
+            # Root without CAP_SYS_ADMIN, as in most containers: a sandbox must not be the owner of the machine's files.
+            os.setgroups([])
+            os.setresgid(user, user, user)
+            os.setresuid(user, user, user)
+            syscalls.set_dumpable(True)
+        outer_user, outer_group = os.geteuid(), os.getegid()
         syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
         for name, text in (("setgroups", "deny"), ("uid_map", f"0 {outer_user} 1"), ("gid_map", f"0 {outer_group} 1")):
             with open(f"/proc/self/{name}", "w", encoding="ascii") as file:

@@ -18,6 +18,7 @@ import struct
 import sys
 import warnings
 from dataclasses import dataclass
+from os import _exit  # by this name: in a run's process the program may have patched the module
 from types import CodeType
 from typing import NoReturn
 
@@ -70,7 +71,7 @@ def keep_sandbox(channel_descriptor: int, keep: Keep, limits: Limits) -> NoRetur
         except Exception as error:
             channel.send(FAILED + f"{type(error).__name__}: {error}".encode())
     finally:
-        os._exit(0)
+        _exit(0)
 
 
 def _set_up(keep: Keep, limits: Limits, folder: str) -> None:
@@ -162,9 +163,11 @@ def _become_program(
         if keep.isolated:
             # Its own files in /proc are its own again, such as /dev/stdin.
             syscalls.set_dumpable(True)
+        else:
+            syscalls.die_with_parent()
         run_program(code, source, kind, folder)
     finally:
-        os._exit(70)
+        _exit(70)
 
 
 def _await_end(child: int, keep: Keep) -> tuple[int, float, int]:

@@ -8,7 +8,8 @@ const settings = {
   tasks: setting.maybe(setting.paths('BACKSIGHT_TASKS', 'task files, separated by commas')),
   sandbox: setting.choice('BACKSIGHT_SANDBOX', sandboxChoices, 'auto'),
   python: setting.maybe(setting.path('BACKSIGHT_PYTHON', 'the path of a CPython 3.10 or newer')),
-  slots: setting.integer('BACKSIGHT_JUDGE_SLOTS', 1, 256, availableParallelism()),
+  // One more than there are cores: a slot that waits for its own processes leaves its core to another.
+  slots: setting.integer('BACKSIGHT_JUDGE_SLOTS', 1, 256, availableParallelism() + 1),
   maxQueued: setting.integer('BACKSIGHT_JUDGE_MAX_QUEUED', 0, 1_000_000, 4096),
   cacheEntries: setting.integer('BACKSIGHT_JUDGE_CACHE_ENTRIES', 0, 10_000_000, 20_000),
   feedbackWrongAnswers: setting.integer('BACKSIGHT_FEEDBACK_WRONG_ANSWERS', 0, 100, 2),

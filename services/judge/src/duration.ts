@@ -11,8 +11,9 @@ export function toMs(duration: Duration | undefined): number | undefined {
   return duration === undefined ? undefined : duration.seconds * 1000 + duration.nanos / 1e6;
 }
 
-/** From milliseconds. */
+/** From milliseconds, to the nanosecond. */
 export function toDuration(ms: number): Duration {
-  const seconds = Math.floor(ms / 1000);
-  return { seconds, nanos: Math.round((ms - seconds * 1000) * 1e6) };
+  const total = Math.round(ms * 1e6);
+  const seconds = Math.floor(total / 1e9);
+  return { seconds, nanos: total - seconds * 1e9 };
 }

@@ -7,6 +7,7 @@
 import { Verdict } from '@backsight/contract/judge';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { mersenne } from 'pure-rand/generator/mersenne';
+import { beginning } from './judging/beginning.js';
 import type { Fate, Judgement, ProgramError, Submission, Test } from './judging/submission.js';
 
 /** How feedback is made. */
@@ -165,13 +166,13 @@ function clippedLines(value: string): readonly string[] {
 }
 
 function cutLine(line: string): string {
-  return line.length <= longestLine ? line : `${line.slice(0, longestLine)}...`;
+  return line.length <= longestLine ? line : `${beginning(line, longestLine)}...`;
 }
 
 function clip(lines: readonly string[], { maxCharacters }: FeedbackOptions): string {
   const text = lines.join('\n');
   if (text.length <= maxCharacters) return text;
-  return maxCharacters <= 3 ? text.slice(0, maxCharacters) : `${text.slice(0, maxCharacters - 3)}...`;
+  return maxCharacters <= 3 ? beginning(text, maxCharacters) : `${beginning(text, maxCharacters - 3)}...`;
 }
 
 /** The wrong answers to show, in the order of the tests when drawn, the shortest first otherwise. */

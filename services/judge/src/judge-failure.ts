@@ -1,6 +1,7 @@
 /** What the judge does wrong, as a status: never a verdict. */
 import { describeError, isAbort, resourceExhausted, ServerError, Status, unavailable } from '@backsight/rpc';
 import type { Failure } from '@backsight/contract/judge';
+import type { Judge } from './judging/judge.js';
 import { QueueBudgetSpent, QueueFull } from './judging/queue.js';
 import { SandboxFailure } from './sandbox/sandbox.js';
 
@@ -20,6 +21,19 @@ export function statusOf(error: unknown): unknown {
   if (error instanceof SandboxFailure)
     return unavailable(`the sandbox failed twice: ${error.message}`, retryAfterMs);
   return error;
+}
+
+/** A judge whose errors are statuses, for an edge that knows nothing of sandboxes. */
+export function withStatuses(judge: Pick<Judge, 'judge'>): Pick<Judge, 'judge'> {
+  return {
+    async judge(submission, wait) {
+      try {
+        return await judge.judge(submission, wait);
+      } catch (error) {
+        throw statusOf(error);
+      }
+    },
+  };
 }
 
 /** The failure of one submission of a batch. */

@@ -7,6 +7,7 @@ import { codingEnvironment } from './coding/coding-environment.js';
 import { readTasks } from './coding/read-tasks.js';
 import type { CodingTask } from './coding/task.js';
 import type { JudgeConfig } from './config.js';
+import { withStatuses } from './judge-failure.js';
 import { judgeService } from './judge-service.js';
 import { Judge } from './judging/judge.js';
 import { judgeMetrics } from './judging/judge-metrics.js';
@@ -61,7 +62,7 @@ function codingService(config: JudgeConfig, tasks: readonly CodingTask[], judge:
   const { feedbackWrongAnswers, feedbackSelection, feedbackCharacters, maxTurns, maxEpisodes } = config;
   const environment = codingEnvironment({
     tasks,
-    judge,
+    judge: withStatuses(judge),
     feedback: {
       maxWrongAnswers: feedbackWrongAnswers,
       selection: feedbackSelection,

@@ -25,6 +25,9 @@ export interface Asked {
 }
 
 const mostFiles = 100;
+/** Half of what a sandbox's working folder holds. */
+const mostFileBytes = 8 << 20;
+/** Bytes; a file system takes no more than 255 in one name. */
 const longestPath = 200;
 const limitFields: Readonly<Record<keyof RunLimits, string>> = {
   cpuMs: 'limits.cpu_time',
@@ -80,7 +83,11 @@ export function unpackExecute(request: ExecuteRequest, languages: readonly strin
     ...(files.length > mostFiles
       ? [{ field: 'files', description: `must hold at most ${mostFiles} files` }]
       : []),
+    ...(files.reduce((sum, { content }) => sum + content.length, 0) > mostFileBytes
+      ? [{ field: 'files', description: `must hold at most ${mostFileBytes} bytes together` }]
+      : []),
     ...files.flatMap(({ path }, index) => pathViolations(path, `files[${index}].path`)),
+    ...placeViolations(files.map(({ path }) => path)),
   ];
   if (violations.length > 0) throw invalidArgument(violations);
   return {
@@ -172,10 +179,19 @@ function limitViolations(limits: RunLimits): readonly Violation[] {
 function pathViolations(path: string, field: string): readonly Violation[] {
   const parts = path.split('/');
   const sound =
-    path.length <= longestPath &&
+    Buffer.byteLength(path) <= longestPath &&
     !path.includes('\0') &&
     parts.every((part) => !['', '.', '..'].includes(part));
-  return sound
-    ? []
-    : [{ field, description: 'must be a relative path of at most 200 characters without ".."' }];
+  return sound ? [] : [{ field, description: 'must be a relative path of at most 200 bytes without ".."' }];
+}
+
+/** Files that would stand in one place. */
+function placeViolations(paths: readonly string[]): readonly Violation[] {
+  return paths.flatMap((path, index) => {
+    const field = `files[${index}].path`;
+    const twin = paths.indexOf(path);
+    if (twin < index) return [{ field, description: `is that of files[${twin}] too` }];
+    const inside = paths.findIndex((other) => other.startsWith(`${path}/`));
+    return inside < 0 ? [] : [{ field, description: `is a folder of files[${inside}]` }];
+  });
 }

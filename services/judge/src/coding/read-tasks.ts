@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { z } from 'zod';
 import { chooseTests } from './choose-tests.js';
 import { ownRow } from './own-row.js';
+import { liveCodeBenchRow } from './live-code-bench-row.js';
 import { humanEvalRow, mbppRow } from './published-rows.js';
 import type { CodingTask, TaskRow } from './task.js';
 
@@ -31,15 +32,16 @@ export async function readTasks(
     text.split('\n').forEach((line, index) => {
       if (line.trim() === '') return;
       const place = `${path}:${index + 1}`;
-      const task = parseLine(line, languages);
-      if (Array.isArray(task)) {
-        problems.push(...task.map((problem) => `${place}: ${problem}`));
-        return;
+      for (const task of parseLine(line, languages)) {
+        if (typeof task === 'string') {
+          problems.push(`${place}: ${task}`);
+          continue;
+        }
+        const twin = places.get(task.id);
+        if (twin !== undefined) problems.push(`${place}: task_id "${task.id}" is that of ${twin} too`);
+        places.set(task.id, place);
+        tasks.push(task);
       }
-      const twin = places.get(task.id);
-      if (twin !== undefined) problems.push(`${place}: task_id "${task.id}" is that of ${twin} too`);
-      places.set(task.id, place);
-      tasks.push(task);
     });
     if (tasks.length + problems.length === before) problems.push(`${path}: holds no task`);
   }
@@ -51,16 +53,25 @@ async function readText(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    const why =
-      error instanceof Error && 'code' in error && error.code === 'ENOENT' ? 'does not exist' : String(error);
+    const why = troubles[codeOf(error)] ?? `gives ${String(error)}`;
     throw new TaskFileError([
       `The task file ${path} cannot be read: it ${why}; BACKSIGHT_TASKS names the files.`,
     ]);
   }
 }
 
-/** A task, or what is wrong with the line. */
-function parseLine(line: string, languages: readonly string[]): CodingTask | string[] {
+const troubles: Readonly<Record<string, string>> = {
+  ENOENT: 'does not exist',
+  EISDIR: 'is a folder',
+  EACCES: 'is not for this user to read',
+};
+
+function codeOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
+}
+
+/** The tasks of a line, or what is wrong with it. */
+function parseLine(line: string, languages: readonly string[]): readonly (CodingTask | string)[] {
   let row: unknown;
   try {
     row = JSON.parse(line);
@@ -70,15 +81,20 @@ function parseLine(line: string, languages: readonly string[]): CodingTask | str
   if (typeof row !== 'object' || row === null || Array.isArray(row)) return ['not a JSON object'];
   const parsed = shapeOf(row).safeParse(row);
   if (!parsed.success) return parsed.error.issues.map(wordIssue);
-  const task = chooseTests(parsed.data);
-  if (typeof task === 'string') return [task];
-  if (languages.includes(task.language)) return task;
-  return [`language: "${task.language}" is none that this judge runs (${languages.join(', ')})`];
+  return parsed.data.map((read) => {
+    if (languages.includes(read.language)) return chooseTests(read);
+    return `language: "${read.language}" is none that this judge runs (${languages.join(', ')})`;
+  });
 }
 
-function shapeOf(row: object): z.ZodType<TaskRow> {
-  if ('entry_point' in row) return humanEvalRow;
-  return 'test_list' in row ? mbppRow : ownRow;
+function shapeOf(row: object): z.ZodType<readonly TaskRow[]> {
+  if ('entry_point' in row) return alone(humanEvalRow);
+  if ('question_content' in row) return liveCodeBenchRow;
+  return alone('test_list' in row ? mbppRow : ownRow);
+}
+
+function alone(row: z.ZodType<TaskRow>): z.ZodType<readonly TaskRow[]> {
+  return row.transform((task) => [task]);
 }
 
 /** For example `tests[3].input: expected string, received number`. */

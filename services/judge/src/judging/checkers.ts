@@ -1,6 +1,7 @@
 /** Compares what a program answered with what was expected. Only here do the two ever meet. */
 import { CheckerKind } from '@backsight/contract/judge';
 import { isArray, type JsonValue, parseJson, sameNumber, sameValue, type Tolerance } from './json-value.js';
+import { sameOutput, sameResult } from './live-code-bench-rules.js';
 import type { Checker } from './submission.js';
 
 const numeral = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
@@ -8,7 +9,8 @@ const numeral = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 /** Whether an output is right. Bytes that are no UTF-8 are never equal to text. */
 export function acceptsOutput(checker: Checker, output: Uint8Array, expected: string): boolean {
   if (checker.kind === CheckerKind.EXACT) return Buffer.from(expected).equals(output);
-  const actual = new TextDecoder().decode(output);
+  const actual = decode(output);
+  if (actual === undefined) return false;
   switch (checker.kind) {
     case CheckerKind.UNSPECIFIED:
     case CheckerKind.TRIMMED_LINES:
@@ -23,6 +25,8 @@ export function acceptsOutput(checker: Checker, output: Uint8Array, expected: st
         ours.every((each, at) => sameToken(each, theirs[at] ?? '', tolerance))
       );
     }
+    case 'live-code-bench':
+      return sameOutput(actual, expected);
     case CheckerKind.UNORDERED_LINES:
       return sameList(trimmedLines(actual).sort(), trimmedLines(expected).sort());
   }
@@ -38,11 +42,21 @@ export function acceptsResult(checker: Checker, resultJson: string, expectedJson
   const actual = parseJson(resultJson);
   const expected = parseJson(expectedJson);
   if (actual === undefined || expected === undefined) return false;
+  if (checker.kind === 'live-code-bench') return sameResult(actual, expected);
   if (checker.kind === CheckerKind.FLOATS) return sameValue(actual, expected, toleranceOf(checker));
   if (checker.kind === CheckerKind.UNORDERED_LINES && isArray(actual) && isArray(expected)) {
     return sameElements(actual, expected);
   }
   return sameValue(actual, expected);
+}
+
+/** The text of these bytes; undefined when they are no UTF-8. */
+function decode(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
 }
 
 function toleranceOf({ absoluteTolerance, relativeTolerance }: Checker): Tolerance {

@@ -1,6 +1,7 @@
 /** Decides what one run of a program comes to. */
 import { Verdict } from '@backsight/contract/judge';
 import type { RunEnding } from '../sandbox/sandbox.js';
+import { beginning } from './beginning.js';
 import { acceptsOutput, acceptsResult } from './checkers.js';
 import { readReport, type Report } from './report.js';
 import { signalName } from './signal-name.js';
@@ -38,7 +39,7 @@ export function decideFate(evidence: Evidence): Fate {
     signal: ending.signal,
     limit: ending.limit,
     error: shown && error !== undefined ? withoutPrelude(error, preludeLines) : undefined,
-    output: shown ? outputOf(test, ending, report).slice(0, keptCharacters) : undefined,
+    output: shown ? beginning(outputOf(test, ending, report), keptCharacters) : undefined,
   };
 }
 

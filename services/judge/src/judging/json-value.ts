@@ -19,7 +19,7 @@ export interface Tolerance {
 const exactly: Tolerance = { absolute: 0, relative: 0 };
 const deepest = 1000;
 const token =
-  /\s*(?:([[\]{},:])|("(?:[^"\\]|\\.)*")|(-?(?:Infinity|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|NaN)|(true|false|null))/y;
+  /[ \t\n\r]*(?:([[\]{},:])|("(?:[^"\\]|\\.)*")|(-?(?:Infinity|(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)|NaN)|(true|false|null))/y;
 
 /** Parses a JSON text; undefined when it is none. */
 export function parseJson(text: string): JsonValue | undefined {
@@ -69,7 +69,8 @@ export function isArray(value: JsonValue): value is readonly JsonValue[] {
   return Array.isArray(value);
 }
 
-function isObject(value: JsonValue): value is ReadonlyMap<string, JsonValue> {
+/** Whether it is an object. */
+export function isObject(value: JsonValue): value is ReadonlyMap<string, JsonValue> {
   return value instanceof Map;
 }
 
@@ -79,7 +80,7 @@ class Reader {
   constructor(private readonly text: string) {}
 
   atEnd(): boolean {
-    return this.text.slice(this.position).trim() === '';
+    return /^[ \t\n\r]*$/.test(this.text.slice(this.position));
   }
 
   value(depth: number): JsonValue {

@@ -37,7 +37,8 @@ export type TestKind =
 
 /** How outputs are compared. */
 export interface Checker {
-  readonly kind: CheckerKind;
+  /** As requests may ask for; or as LiveCodeBench's own checker does, which its rows ask for. */
+  readonly kind: CheckerKind | 'live-code-bench';
   /** For floats: largest absolute difference. */
   readonly absoluteTolerance: number;
   /** For floats: largest difference relative to the expected number. */

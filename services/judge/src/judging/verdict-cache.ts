@@ -2,12 +2,16 @@
 import { createHash } from 'node:crypto';
 import type { Judgement, Submission } from './submission.js';
 
-/** Bounded by count. */
+/** Bounded by count, and by the characters of the outputs and messages that are kept for feedback. */
 export class VerdictCache {
   private readonly kept = new Map<string, Judgement>();
+  private characters = 0;
 
-  /** @param capacity 0 keeps nothing. */
-  constructor(private readonly capacity: number) {}
+  /** @param capacity Judgements; 0 keeps nothing. */
+  constructor(
+    private readonly capacity: number,
+    private readonly maxCharacters = 1 << 26,
+  ) {}
 
   /** The judgement of an identical submission. */
   get(key: string): Judgement | undefined {
@@ -21,13 +25,29 @@ export class VerdictCache {
 
   /** Keeps a judgement, unless the clock on the wall had a part in it: a busy machine is no fault of the program. */
   put(key: string, judgement: Judgement): void {
-    if (this.capacity === 0 || judgement.fates.some(({ limit }) => limit === 'wall')) return;
+    if (judgement.fates.some(({ limit }) => limit === 'wall')) return;
+    this.drop(key);
     this.kept.set(key, judgement);
-    if (this.kept.size > this.capacity) {
-      const [oldest] = this.kept.keys();
-      if (oldest !== undefined) this.kept.delete(oldest);
+    this.characters += charactersOf(judgement);
+    for (const oldest of this.kept.keys()) {
+      if (this.kept.size <= this.capacity && this.characters <= this.maxCharacters) break;
+      this.drop(oldest);
     }
   }
+
+  private drop(key: string): void {
+    const dropped = this.kept.get(key);
+    if (dropped === undefined) return;
+    this.kept.delete(key);
+    this.characters -= charactersOf(dropped);
+  }
+}
+
+function charactersOf({ fates }: Judgement): number {
+  return fates.reduce(
+    (sum, { output, error }) => sum + (output?.length ?? 0) + (error?.message.length ?? 0),
+    0,
+  );
 }
 
 /** What makes two submissions the same. */

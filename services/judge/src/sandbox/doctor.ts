@@ -41,7 +41,7 @@ const submission = resolve(import.meta.dirname, '../../python/attacks.py');
 
 /** Runs every attack in the sandbox, one after another. */
 export async function examine(sandbox: Sandbox, signal: AbortSignal): Promise<readonly Finding[]> {
-  const folder = await mkdtemp(join(tmpdir(), 'backsight-doctor-'));
+  const folder = await mkdtemp(join(tmpdir(), `backsight-doctor-${process.pid}-`));
   try {
     const file = join(folder, 'canary');
     await writeFile(file, 'a file of the host', { mode: 0o644 });

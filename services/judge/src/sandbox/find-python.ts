@@ -41,10 +41,10 @@ async function ask(candidate: string): Promise<Python | string> {
     if (implementation !== 'cpython') return `is ${implementation}, not CPython`;
     const [major, minor] = version;
     if (major !== oldest[0] || minor < oldest[1])
-      return `is ${version.join('.')}, older than ${oldest.join('.')}`;
+      return `is ${version.join('.')}, not 3.${oldest[1]} or a newer 3`;
     return { path: executable, version: version.join('.') };
   } catch (error) {
-    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    const missing = typeof error === 'object' && error !== null && 'code' in error && error.code === 'ENOENT';
     return missing ? 'is missing' : 'does not run';
   }
 }

@@ -12,12 +12,14 @@ export interface ZygoteOptions {
   readonly isolation: 'zygote' | 'none';
   /** Path of the interpreter; by default the distribution's. */
   readonly python?: string | undefined;
+  /** The host's user that the first slot's programs become where the judge is root, the next one's one more. */
+  readonly firstUser?: number;
   /** Gets what the slots complain of. */
   readonly onComplaint: (line: string) => void;
 }
 
-/** The user of the first slot's programs: a range that neither Debian nor systemd hands out. */
-const firstUser = 60_600;
+/** A range that neither Debian nor systemd hands out. */
+const unassignedUser = 60_600;
 
 const tiers: Readonly<Record<SlotTier, IsolationTier>> = {
   'control-groups': IsolationTier.CONTROL_GROUPS,
@@ -27,7 +29,7 @@ const tiers: Readonly<Record<SlotTier, IsolationTier>> = {
 
 /** Starts the slots. Throws NoSandbox, with one sentence, where there is no Python or nothing isolates. */
 export async function openZygoteSandbox(options: ZygoteOptions): Promise<Sandbox> {
-  const { slots, isolation, onComplaint } = options;
+  const { slots, isolation, onComplaint, firstUser = unassignedUser } = options;
   const python = await findPython(options.python);
   const startSlot = (index: number): Promise<SlotProcess> =>
     SlotProcess.start({ python: python.path, isolation, user: firstUser + index, onComplaint });
@@ -43,19 +45,21 @@ export async function openZygoteSandbox(options: ZygoteOptions): Promise<Sandbox
   );
   for (const started of rest) if (started.status === 'fulfilled') idle.push(started.value);
   const failed = rest.find((started) => started.status === 'rejected');
-  if (failed !== undefined) {
+  const odd = idle.find(({ process }) => process.tier !== first.tier);
+  if (failed !== undefined || odd !== undefined) {
     await Promise.all(idle.map(({ process }) => process.close()));
-    throw failed.reason;
+    throw failed?.reason ?? new SandboxFailure(`only some of the ${slots} slots have ${first.tier}`);
   }
 
   const all = new Set(idle);
   let closed = false;
   const restart = async (index: number): Promise<SlotProcess> => {
-    try {
-      return await startSlot(index);
-    } catch (error) {
+    const process = await startSlot(index).catch((error: unknown) => {
       throw new SandboxFailure('a sandbox slot could not be started again', { cause: error });
-    }
+    });
+    if (process.tier === first.tier) return process;
+    await process.close();
+    throw new SandboxFailure(`a sandbox slot came back with ${process.tier} instead of ${first.tier}`);
   };
   return {
     name: isolation,

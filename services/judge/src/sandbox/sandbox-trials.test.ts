@@ -1,0 +1,87 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { CheckerKind, Verdict } from '@backsight/contract/judge';
+import { judgeSubmission } from '../judging/judge-submission.js';
+import type { Judgement } from '../judging/submission.js';
+import { honestPrograms } from '../trials/honest-programs.js';
+import { reachAttacks } from '../trials/reach-attacks.js';
+import { resourceAttacks } from '../trials/resource-attacks.js';
+import { type Trial, trialLimits } from '../trials/trial.js';
+import { verdictAttacks } from '../trials/verdict-attacks.js';
+import { breachOf, examine } from './doctor.js';
+import {
+  leftGroups,
+  leftProcesses,
+  openRealSandbox,
+  slotPids,
+  traces,
+  whyNoSandbox,
+} from './real-sandbox.js';
+import type { Sandbox } from './sandbox.js';
+
+const never = new AbortController().signal;
+const attacks = [...resourceAttacks, ...reachAttacks, ...verdictAttacks];
+
+function tryOut(sandbox: Sandbox, { source, input = '', expected = '', limits }: Trial): Promise<Judgement> {
+  return judgeSubmission(
+    sandbox,
+    {
+      language: 'python',
+      source,
+      tests: [{ kind: 'stdio', input, expected, hidden: false }],
+      checker: { kind: CheckerKind.TRIMMED_LINES, absoluteTolerance: 0, relativeTolerance: 0 },
+      limits: { ...trialLimits, ...limits },
+      stopAtFirstFailure: false,
+    },
+    never,
+  );
+}
+
+const bystander: Trial = {
+  name: '',
+  source: 'print(input())',
+  input: '7',
+  expected: '7',
+  verdict: Verdict.ACCEPTED,
+};
+
+const missing = await whyNoSandbox();
+const where = missing === undefined ? describe : describe.skip;
+
+where(`the zygote sandbox${missing === undefined ? '' : ` (skipped: ${missing})`}`, () => {
+  let sandbox: Sandbox;
+  let slots: readonly number[] = [];
+  let before: Awaited<ReturnType<typeof traces>>;
+
+  beforeAll(async () => {
+    before = await traces();
+    sandbox = await openRealSandbox();
+    slots = slotPids();
+  });
+  afterAll(async () => {
+    await sandbox.close();
+    expect(slots.length).toBeGreaterThan(0);
+    expect(slotPids()).toEqual([]);
+    expect(await leftGroups(slots)).toEqual([]);
+    expect(await leftProcesses()).toEqual([]);
+    expect(await traces()).toEqual(before);
+  });
+
+  it('survives its own self-check', async () => {
+    expect(breachOf(await examine(sandbox, never))).toBeUndefined();
+  });
+
+  it.each(attacks)('contains $name', async (attack) => {
+    // Another submission runs meanwhile, in the slot beside it, and must not notice.
+    const [judgement, meanwhile] = await Promise.all([tryOut(sandbox, attack), tryOut(sandbox, bystander)]);
+    expect(judgement).toMatchObject({ verdict: attack.verdict });
+    if (attack.limit !== undefined) expect(attack.limit).toContain(judgement.fates[0]?.limit);
+    expect(meanwhile).toMatchObject({ verdict: Verdict.ACCEPTED });
+    expect(await leftProcesses()).toEqual([]);
+    // The slot is as good as new.
+    expect(await tryOut(sandbox, bystander)).toMatchObject({ verdict: Verdict.ACCEPTED });
+  });
+
+  it.each(honestPrograms)('accepts $name', async (honest) => {
+    expect(await tryOut(sandbox, honest)).toMatchObject({ verdict: Verdict.ACCEPTED });
+  });
+});

@@ -1,0 +1,93 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { IsolationTier, JudgeServiceDefinition } from '@backsight/contract/judge';
+import { connect } from '@backsight/rpc';
+import { runToEnd, startRoomProcess } from '@backsight/testing';
+
+const main = join(import.meta.dirname, '../dist/main.js');
+const env = { BACKSIGHT_JUDGE_ADDRESS: '127.0.0.1:0', BACKSIGHT_JUDGE_SLOTS: '1' };
+let folder = '';
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'backsight-judge-test-'));
+});
+afterAll(async () => {
+  await rm(folder, { recursive: true });
+});
+
+/** Runs a shell line to its end. */
+function runShell(line: string): Promise<{ readonly code: number | null; readonly said: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn('sh', ['-c', line], {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let said = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    child.once('error', reject);
+    child.once('close', (code) => {
+      resolve({ code, said });
+    });
+  });
+}
+/** A user namespace with no capability left, in which no other can be made. */
+const jail =
+  'unshare --user --map-root-user sh -c ' +
+  "'echo 0 > /proc/sys/user/max_user_namespaces && " +
+  'exec setpriv --bounding-set=-all --inh-caps=-all --ambient-caps=-all "$@"\' sh';
+const jailed = (await runShell(`${jail} true`)).code === 0;
+
+describe('the judge that cannot start', () => {
+  it('says that there is no Python, in one sentence, exit code 1', async () => {
+    const end = await runToEnd(main, { env: { ...env, BACKSIGHT_PYTHON: '/nowhere/python3' } });
+    expect(end).toMatchObject({ code: 1, stdout: '' });
+    expect(end.stderr).toBe(
+      'judge: No Python to run programs with: /nowhere/python3 is missing. ' +
+        'Install python3 (Debian: apt-get install python3), or set BACKSIGHT_PYTHON to one.\n',
+    );
+  });
+
+  (jailed ? it : it.skip)('refuses to serve where nothing isolates (needs unshare and setpriv)', async () => {
+    const { code, said } = await runShell(`${jail} '${process.execPath}' '${main}'`);
+    expect(said).toMatch(
+      /^judge: Nothing isolates programs here \(.+\): run the judge as root.*--sandbox=none/,
+    );
+    expect(said.trim().split('\n')).toHaveLength(1);
+    expect(code).toBe(1);
+  });
+
+  it('says which setting, flag or task is wrong', async () => {
+    const setting = await runToEnd(main, { env: { ...env, BACKSIGHT_SANDBOX: 'off' } });
+    expect(setting).toMatchObject({ code: 1, stdout: '' });
+    expect(setting.stderr).toContain('judge: BACKSIGHT_SANDBOX must be one of auto,');
+    const flag = await runToEnd(main, { env, args: ['--no-sandbox'] });
+    expect(flag).toMatchObject({ code: 1, stdout: '' });
+    expect(flag.stderr).toContain('--no-sandbox is no flag of this room');
+    const tasks = join(folder, 'tasks.jsonl');
+    await writeFile(tasks, '{"task_id": "a", "prompt": "p", "tests": [{"input": 1, "output": ""}]}\n');
+    const task = await runToEnd(main, { env: { ...env, BACKSIGHT_TASKS: tasks } });
+    expect(task).toMatchObject({ code: 1, stdout: '' });
+    expect(task.stderr).toContain(`judge: ${tasks}:1: tests[0].input: expected string, received number\n`);
+  });
+});
+
+describe('the judge without a sandbox', () => {
+  it('serves where that is asked for in so many words, and says what that means', async () => {
+    const room = await startRoomProcess(main, { env, args: ['--sandbox=none'] });
+    const { client, close } = connect(JudgeServiceDefinition, room.address);
+    try {
+      expect(await client.describe({})).toMatchObject({ isolation: IsolationTier.NONE, sandbox: 'none' });
+      const program = { language: 'python', source: 'import os\nopen("x", "w")\nprint(sorted(os.environ))' };
+      const { stdout } = await client.execute({ program });
+      // Even so it inherits nothing of the judge's environment.
+      expect(Buffer.from(stdout).toString()).toBe("['HOME', 'LANG', 'PATH', 'PYTHONHASHSEED', 'TZ']\n");
+      expect(room.stderr()).toContain('programs run as ordinary processes of this user');
+    } finally {
+      close();
+    }
+    expect(await room.stop()).toEqual({ code: 0, signal: null });
+  });
+});
