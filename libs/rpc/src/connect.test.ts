@@ -205,6 +205,26 @@ describe('connect', () => {
     expect(problem).toBe('the room at 127.0.0.1:9 cannot be reached: connect ECONNREFUSED 127.0.0.1:9');
   });
 
+  it('calls the room by its name, and leaves what a room says of others as it is', async () => {
+    const away = connect(EnvironmentServiceDefinition, '127.0.0.1:9', { name: 'judge', retry: false });
+    const { client } = await environment({ describe: () => away.client.describe({}) }, { retry: false });
+    closers.push(away.close);
+    expect(await client.describe({}).catch(describeError)).toBe(
+      'the judge at 127.0.0.1:9 cannot be reached: connect ECONNREFUSED 127.0.0.1:9',
+    );
+  });
+
+  it('says that a room is another than expected', async () => {
+    const { address } = await environment({});
+    const connection = connect(PolicyServiceDefinition, address, { name: 'policy', retry: false });
+    closers.push(connection.close);
+    const failure = readFailure(await connection.client.describe({}).catch((error: unknown) => error));
+    expect(failure).toMatchObject({
+      code: 'UNIMPLEMENTED',
+      message: `the policy at ${address} does not serve Describe of backsight.policy.v1.PolicyService`,
+    });
+  });
+
   it('reads UNAVAILABLE when the network breaks in the middle of a call', async () => {
     const { seen, describe } = patient();
     const { address } = await environment({ describe });

@@ -10,6 +10,8 @@ import { unreachable } from './unreachable.js';
 
 /** How to talk to a room. */
 export interface ConnectOptions {
+  /** What the room is called in the sentence that says that it cannot be reached. Default `room`. */
+  readonly name?: string | undefined;
   /** Deadline of unary calls that name none, in milliseconds. Default 60,000. */
   readonly deadlineMs?: number | undefined;
   /** Deadline of streams that name none, in milliseconds. Default 3,600,000. */
@@ -41,8 +43,8 @@ export function connect<Definition extends TsProtoServiceDefinition>(
   const closing = new AbortController();
   // The last one attached meets a call first: the deadline spans the retries, which read the details of a failure.
   const client = createClientFactory()
-    .use(unreachable(address))
     .use(errorDetailsClientMiddleware)
+    .use(unreachable(options.name ?? 'room', address))
     .use(retryMiddleware(options.retry ?? {}))
     .use(
       callLifetime({

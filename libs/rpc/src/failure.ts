@@ -35,7 +35,7 @@ export interface Failure {
   readonly violations?: readonly Violation[];
   /** ABORTED, UNIMPLEMENTED: a constant to switch on, for example `POLICY_VERSION_MISMATCH`. */
   readonly reason?: string;
-  /** What the reason is about, for example `{ currentVersion: '7' }`. */
+  /** What the reason is about, for example `{ current_version: '7' }`. */
   readonly metadata?: Readonly<Record<string, string>>;
   /** NOT_FOUND: what was looked for. */
   readonly resource?: { readonly kind: string; readonly name: string };

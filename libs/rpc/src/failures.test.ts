@@ -9,6 +9,7 @@ import {
   failedPrecondition,
   invalidArgument,
   notFound,
+  passedOn,
   readFailure,
   resourceExhausted,
   serve,
@@ -122,6 +123,29 @@ describe('readFailure', () => {
       message: 'there is no run "r9"',
       resource: { kind: 'run', name: 'r9' },
     });
+  });
+
+  it.each([
+    invalidArgument([{ field: 'seed', description: 'must be at least 0' }]),
+    notFound('task', 'a/1', 'ListTasks names them'),
+    failedPrecondition('run r1', 'is paused'),
+    aborted('POLICY_VERSION_MISMATCH', { current_version: '7' }),
+    resourceExhausted('the queue is full', 1250),
+    unimplemented('PEFT', 'this engine writes no PEFT layout'),
+  ])('reads %s the same when a room between has passed it on', async (error) => {
+    const failure = readFailure(error);
+    if (failure === undefined) throw error;
+    expect(await roundTrip(passedOn(failure))).toEqual({ ...failure, method, requestId });
+  });
+
+  it('lets violations share the room for words', async () => {
+    const violations = (count: number) =>
+      Array.from({ length: count }, () => ({ field: 'recipe', description: 'x'.repeat(1000) }));
+    const lengthOf = async (count: number) =>
+      (await roundTrip(invalidArgument(violations(count))))?.violations?.[0]?.description.length;
+    expect(await lengthOf(1)).toBe(700);
+    expect(await lengthOf(4)).toBe(300);
+    expect(await lengthOf(16)).toBe(120);
   });
 
   it('reads an ordinary error as INTERNAL, without its cause', async () => {

@@ -9,13 +9,16 @@ import {
   RetryInfo,
   RichServerError,
 } from 'nice-grpc-error-details';
-import type { Violation } from './failure.js';
+import type { Failure, Violation } from './failure.js';
 
 /** The `domain` of every ErrorInfo that a room sends. */
 const domain = 'backsight';
 
-/** Status and details travel in one HTTP/2 header block (8 KiB by convention), so words (in characters) and lists are bounded. */
-const longest = { message: 700, field: 120, description: 120, violations: 16 };
+/**
+ * Status and details travel in one HTTP/2 header block (8 KiB by convention), so words (in characters) and lists are
+ * bounded. Violations share the room that their descriptions have.
+ */
+const longest = { message: 700, field: 120, description: 120, violations: 16, descriptions: 1200 };
 
 /** The request can never be right: INVALID_ARGUMENT with a BadRequest, one violation per field. */
 export function invalidArgument(violations: readonly Violation[]): RichServerError {
@@ -83,6 +86,26 @@ export function internal(room: string, requestId: string): RichServerError {
   );
 }
 
+/** The failure of another room, passed on to this room's caller word for word, because it is about what the caller asked for. */
+export function passedOn(failure: Failure): RichServerError {
+  const { code, message, violations = [], resource, reason, metadata = {}, retryAfterMs } = failure;
+  const fields = violations.map(({ field, description }) => ({
+    type: 'STATE',
+    subject: field,
+    field,
+    description,
+  }));
+  return new RichServerError(Status[code], cut(message, longest.message), [
+    ...(code === 'INVALID_ARGUMENT' ? [BadRequest.fromPartial({ fieldViolations: fields })] : []),
+    ...(code === 'FAILED_PRECONDITION' ? [PreconditionFailure.fromPartial({ violations: fields })] : []),
+    ...(resource === undefined
+      ? []
+      : [ResourceInfo.fromPartial({ resourceType: resource.kind, resourceName: resource.name })]),
+    ...(reason === undefined ? [] : [ErrorInfo.fromPartial({ reason, domain, metadata: { ...metadata } })]),
+    ...(retryAfterMs === undefined ? [] : [retryInfo(retryAfterMs)]),
+  ]);
+}
+
 function retryInfo(retryAfterMs: number): RetryInfo {
   const seconds = Math.floor(retryAfterMs / 1000);
   return RetryInfo.fromPartial({
@@ -91,9 +114,11 @@ function retryInfo(retryAfterMs: number): RetryInfo {
 }
 
 function bounded(violations: readonly Violation[]): Violation[] {
-  return violations.slice(0, longest.violations).map(({ field, description }) => ({
+  const told = violations.slice(0, longest.violations);
+  const share = Math.floor(longest.descriptions / told.length);
+  return told.map(({ field, description }) => ({
     field: cut(field, longest.field),
-    description: cut(description, longest.description),
+    description: cut(description, Math.min(longest.message, Math.max(longest.description, share))),
   }));
 }
 

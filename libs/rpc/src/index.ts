@@ -10,6 +10,7 @@ export {
   internal,
   invalidArgument,
   notFound,
+  passedOn,
   resourceExhausted,
   unavailable,
   unimplemented,

@@ -1,16 +1,24 @@
-/** Client middleware: says in one sentence which room could not be reached, and why. */
+/** Client middleware: says in one sentence which room could not be reached or is another than expected, and why. */
 import { ClientError, type ClientMiddleware, Status } from 'nice-grpc';
+import { RichClientError } from 'nice-grpc-error-details';
 
-/** Rewords what the gRPC library says when there is no connection, or no longer; a room's own UNAVAILABLE stays as it is. */
-export function unreachable(address: string): ClientMiddleware {
+/** Rewords what the gRPC libraries say of themselves; what a room says stays as it is. */
+export function unreachable(name: string, address: string): ClientMiddleware {
   return async function* withReason(call, options) {
     try {
       return yield* call.next(call.request, options);
     } catch (error) {
-      const reason = error instanceof ClientError ? reasonOf(error) : undefined;
-      if (reason === undefined) throw error;
-      const sentence = `the room at ${address} cannot be reached: ${reason}`;
-      throw new ClientError(call.method.path, Status.UNAVAILABLE, sentence);
+      // A room's own failures carry details, though their words may be about a room that it calls in turn.
+      if (!(error instanceof ClientError) || error instanceof RichClientError) throw error;
+      const room = `the ${name} at ${address}`;
+      const reason = reasonOf(error);
+      if (reason !== undefined)
+        throw new ClientError(call.method.path, error.code, `${room} cannot be reached: ${reason}`);
+      if (isUnknownMethod(error)) {
+        const [, service = '', method = ''] = call.method.path.split('/');
+        throw new ClientError(call.method.path, error.code, `${room} does not serve ${method} of ${service}`);
+      }
+      throw error;
     }
   };
 }
@@ -22,4 +30,10 @@ function reasonOf({ code, details }: ClientError): string | undefined {
   if (refused !== undefined) return refused;
   if (/connection (?:established|dropped)|socket/i.test(details)) return 'the connection broke';
   return undefined;
+}
+
+/** As grpc-js, grpc-python and grpc-go put it. */
+function isUnknownMethod({ code, details }: ClientError): boolean {
+  const words = /does not implement the method|^Method not found|^unknown (?:service|method)/;
+  return code === Status.UNIMPLEMENTED && words.test(details);
 }

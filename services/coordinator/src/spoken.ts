@@ -1,5 +1,13 @@
 /** Errors in the contract's words: what the coordinator throws becomes the failure that its caller understands. */
-import { failedPrecondition, invalidArgument, notFound, readFailure, unavailable } from '@backsight/rpc';
+import {
+  failedPrecondition,
+  type FailureCode,
+  invalidArgument,
+  notFound,
+  passedOn,
+  readFailure,
+  unavailable,
+} from '@backsight/rpc';
 import { PageTokenError } from './page-token.js';
 import { RecipeError } from './recipe/recipe.js';
 import { RoomAwayError } from './rooms/patience.js';
@@ -44,17 +52,18 @@ function failureOf(error: unknown): unknown {
   return foreign(error);
 }
 
-/** A room's NOT_FOUND or INVALID_ARGUMENT is about what this caller asked for. */
+/** Of a room's failures, those that are about what this caller asked for: it is this caller who can mend them. */
+const ofTheCaller: readonly FailureCode[] = [
+  'INVALID_ARGUMENT',
+  'NOT_FOUND',
+  'FAILED_PRECONDITION',
+  'UNIMPLEMENTED',
+];
+
 function foreign(error: unknown): unknown {
   const failure = readFailure(error);
-  if (failure?.method === undefined) return error;
-  if (failure.code === 'NOT_FOUND' && failure.resource !== undefined) {
-    return notFound(failure.resource.kind, failure.resource.name, failure.message);
-  }
-  if (failure.code === 'INVALID_ARGUMENT')
-    return invalidArgument(failure.violations ?? [{ field: '', description: failure.message }]);
-  if (failure.code === 'FAILED_PRECONDITION') return failedPrecondition(failure.method, failure.message);
-  return error;
+  if (failure?.method === undefined || !ofTheCaller.includes(failure.code)) return error;
+  return passedOn(failure);
 }
 
 const dot = (field: string): string => (field === '' ? '' : `.${field}`);

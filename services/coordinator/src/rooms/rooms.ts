@@ -32,9 +32,12 @@ export function openRooms(): Rooms {
   const policies = new Map<string, PolicyRoom>();
   const environments = new Map<string, EnvironmentRoom>();
   return {
-    policy: (address) => remembered(policies, address, () => connect(PolicyServiceDefinition, address)),
+    policy: (address) =>
+      remembered(policies, address, () => connect(PolicyServiceDefinition, address, { name: 'policy' })),
     environment: (address) =>
-      remembered(environments, address, () => connect(EnvironmentServiceDefinition, address)),
+      remembered(environments, address, () =>
+        connect(EnvironmentServiceDefinition, address, { name: 'environment' }),
+      ),
     close() {
       for (const room of [...policies.values(), ...environments.values()]) room.close();
     },
