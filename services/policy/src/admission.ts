@@ -41,3 +41,22 @@ export class Admission {
     };
   }
 }
+
+/** The bounds that the gRPC service and the HTTP face share: both draw on the same engine. */
+export interface Admissions {
+  /** Completions being sampled or waiting for a slot. */
+  readonly completions: Admission;
+  /** Requests for scores, running or waiting. */
+  readonly scoreCalls: Admission;
+}
+
+/** Score calls running or waiting. */
+const maxScoreCalls = 64;
+
+/** Bounds for one engine. */
+export function createAdmissions(maxPendingCompletions: number): Admissions {
+  return {
+    completions: new Admission('completions', maxPendingCompletions, 1000),
+    scoreCalls: new Admission('Score calls', maxScoreCalls, 500),
+  };
+}

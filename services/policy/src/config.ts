@@ -4,6 +4,7 @@ import { readSettings, roomSettings, setting, type SettingValues } from '@backsi
 
 const settings = {
   ...roomSettings('policy', '127.0.0.1:7101'),
+  openAiAddress: setting.maybe(setting.address('BACKSIGHT_POLICY_OPENAI_ADDRESS')),
   model: setting.path('BACKSIGHT_MODEL', 'the Hugging Face folder of the model'),
   checkpoints: setting.path('BACKSIGHT_CHECKPOINTS', 'a folder to keep checkpoints in', 'checkpoints'),
   threads: setting.integer('BACKSIGHT_THREADS', 1, 256, Math.min(availableParallelism(), 16)),

@@ -3,7 +3,7 @@ import type { SampledCompletion, TrainReport } from '@backsight/engine';
 import { Counter, Gauge, type Registry } from '@backsight/rpc';
 
 export interface PolicyMetrics {
-  completed(completion: SampledCompletion): void;
+  sampled(tokenCount: number, finishReason: SampledCompletion['finishReason']): void;
   trained(report: TrainReport): void;
   versionIs(version: number): void;
 }
@@ -39,8 +39,8 @@ export function policyMetrics(registry: Registry, version: number): PolicyMetric
   });
   versions.set(version);
   return {
-    completed: ({ tokenIds, finishReason }) => {
-      tokens.inc(tokenIds.length);
+    sampled: (tokenCount, finishReason) => {
+      tokens.inc(tokenCount);
       completions.inc({ finish_reason: finishReason });
     },
     trained: (report) => {

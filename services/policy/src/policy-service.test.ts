@@ -19,6 +19,7 @@ const config = {
   address: '127.0.0.1:0',
   metricsAddress: undefined,
   maxConnectionAgeMs: undefined,
+  openAiAddress: undefined,
   maxExamples: 20,
   maxPendingCompletions: 6,
 };

@@ -2,7 +2,7 @@
 import { ExportLayout, type PolicyServiceImplementation } from '@backsight/contract/policy';
 import { checkpointNameViolation, initialCheckpoint, type Engine, type ModelTexts } from '@backsight/engine';
 import { invalidArgument, unimplemented, type CallIdentity } from '@backsight/rpc';
-import { Admission } from './admission.js';
+import { Admission, type Admissions } from './admission.js';
 import { failureOf } from './engine-failure.js';
 import { packCheckpoint, packCompletion, packDescription, packReport } from './pack-responses.js';
 import type { PolicyMetrics } from './policy-metrics.js';
@@ -16,21 +16,17 @@ export interface PolicyServiceOptions {
   readonly metrics: PolicyMetrics;
   /** Examples accepted in one TrainStep. */
   readonly maxExamples: number;
-  /** Completions being sampled or waiting for a slot, over all calls. */
-  readonly maxPendingCompletions: number;
+  readonly admissions: Admissions;
 }
 
 /** Training transactions being streamed, waiting or trained; the engine takes one at a time. */
 const maxTransactions = 4;
-/** Score calls running or waiting. */
-const maxScoreCalls = 64;
 
 /** Implements PolicyService over an engine. */
 export function policyService(options: PolicyServiceOptions): PolicyServiceImplementation<CallIdentity> {
   const { engine, texts, metrics, maxExamples } = options;
-  const completions = new Admission('completions', options.maxPendingCompletions, 1000);
+  const { completions, scoreCalls } = options.admissions;
   const transactions = new Admission('training transactions', maxTransactions, 2000);
-  const scoreCalls = new Admission('Score calls', maxScoreCalls, 500);
 
   return {
     describe: () => Promise.resolve(packDescription(engine, texts, maxExamples)),
@@ -40,7 +36,7 @@ export function policyService(options: PolicyServiceOptions): PolicyServiceImple
       const leave = enter(completions, request.prompts.length * request.groupSize);
       try {
         for await (const completion of engine.generate(request, signal)) {
-          metrics.completed(completion);
+          metrics.sampled(completion.tokenIds.length, completion.finishReason);
           yield { completion: packCompletion(completion) };
         }
       } catch (error) {

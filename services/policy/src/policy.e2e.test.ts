@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, truncate } from 'node:fs/promises';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -14,6 +15,7 @@ import {
   type ModelConfig,
 } from '@backsight/engine';
 import { connect, type Connection } from '@backsight/rpc';
+import OpenAI from 'openai';
 import { caughtFailure, caughtViolations } from './caught-failure.js';
 
 const main = join(import.meta.dirname, '../dist/main.js');
@@ -70,8 +72,8 @@ function launch(settings: Record<string, string> = {}): ChildProcess & { readonl
 
 type Policy = Connection<typeof proto.PolicyServiceDefinition> & { readonly stop: () => Promise<unknown> };
 
-async function start(): Promise<Policy> {
-  const child = launch();
+async function start(settings: Record<string, string> = {}): Promise<Policy> {
+  const child = launch(settings);
   const address = await new Promise<string>((resolve, reject) => {
     child.stdout?.once('data', (line: Buffer) => {
       resolve(line.toString().trim().replace('policy listening on ', ''));
@@ -88,6 +90,14 @@ async function start(): Promise<Policy> {
     return (await exited)[0] as unknown;
   };
   return { ...connection, stop };
+}
+
+async function freePort(): Promise<number> {
+  const server = net.createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as net.AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }
 
 const prompts = [{ tokenIds: [1, 5, 6] }, { tokenIds: [1, 7] }];
@@ -183,6 +193,25 @@ describe('the policy as a process', () => {
     await again.client.restoreCheckpoint({ name: 'initial' });
     expect(await generate(again)).toEqual(completions);
     expect(await again.stop()).toBe(0);
+  });
+
+  it('answers an OpenAI client, at an address of its own', async () => {
+    const port = await freePort();
+    const policy = await start({
+      BACKSIGHT_MODEL: join(import.meta.dirname, '../../../models/tiny/weights'),
+      BACKSIGHT_POLICY_OPENAI_ADDRESS: `127.0.0.1:${port}`,
+    });
+    const client = new OpenAI({ baseURL: `http://127.0.0.1:${port}/v1`, apiKey: 'none' });
+    const messages = [{ role: 'user' as const, content: 'prune then hop' }];
+    const asked = { model: 'weights', messages, temperature: 0 };
+    const { choices } = await client.chat.completions.create(asked);
+    expect(choices[0]).toMatchObject({ finish_reason: 'stop', policy_version: 0 });
+    let streamed = '';
+    for await (const chunk of await client.chat.completions.create({ ...asked, stream: true }))
+      streamed += chunk.choices[0]?.delta.content ?? '';
+    expect(streamed).toBe(choices[0]?.message.content);
+    expect(streamed).toContain('print(');
+    expect(await policy.stop()).toBe(0);
   });
 
   it('refuses what can never be right or is no longer so, and changes nothing', async () => {
