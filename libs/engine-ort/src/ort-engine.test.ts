@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { CheckpointError, EngineInputError, type SampledCompletion } from '@backsight/engine';
+import { CheckpointError, EngineInputError, WeightSet, type SampledCompletion } from '@backsight/engine';
 import { loadOrtEngine } from './load-engine.js';
 import { collect, examplesOf, fingerprint, never, plan, request, TestEngines } from './test-engine.js';
 import { testConfig, writeTestModel } from './test-model.js';
@@ -157,6 +157,52 @@ describe('OrtEngine', () => {
     const other = await engines.load({ modelFolder: folder });
     expect(other.card).toEqual({ ...engine.card, model: 'better' });
     expect(await fingerprint(other)).toEqual(await fingerprint(engine));
+  });
+
+  it('hands out its weights and takes over those of another engine', async () => {
+    const [trainer, follower] = [await engines.load(), await engines.load()];
+    await trainer.trainStep(plan, examplesOf(await collect(trainer)), never);
+    const read = await trainer.readWeights();
+    expect(read.version).toBe(2);
+    const before = await fingerprint(trainer);
+    await follower.replaceWeights(read);
+    expect(follower.version).toBe(2);
+    expect(await fingerprint(follower)).toEqual(before);
+    read.weights.flat.fill(0);
+    expect(await fingerprint(trainer)).toEqual(before);
+    expect(await fingerprint(follower)).toEqual(before);
+  });
+
+  it('takes over weights between completions, never within one', async () => {
+    const [trainer, follower] = [await engines.load(), await engines.load({ generationSlots: 3 })];
+    await trainer.trainStep(plan, examplesOf(await collect(trainer)), never);
+    const read = await trainer.readWeights();
+    const asked = { ...request, groupSize: 12, sampling: { ...request.sampling, maxTokens: 30 } };
+    const versions = new Map<string, Set<number>>();
+    let replaced: Promise<void> | undefined;
+    const found = await collect(follower, {
+      ...asked,
+      onToken: ({ promptIndex, sampleIndex, policyVersion }) => {
+        replaced ??= follower.replaceWeights(read);
+        const key = `${promptIndex}/${sampleIndex}`;
+        versions.set(key, (versions.get(key) ?? new Set()).add(policyVersion));
+        return 'go-on';
+      },
+    });
+    await replaced;
+    for (const { promptIndex, sampleIndex, policyVersion } of found)
+      expect(versions.get(`${promptIndex}/${sampleIndex}`)).toEqual(new Set([policyVersion]));
+    expect(new Set(found.map(({ policyVersion }) => policyVersion))).toEqual(new Set([0, 2]));
+  });
+
+  it('refuses the weights of another model, naming the tensor', async () => {
+    const engine = await engines.load();
+    const { weights } = await engine.readWeights();
+    const table = new Map([...weights.table].filter(([name]) => name !== 'model.norm.weight'));
+    const replaced = engine.replaceWeights({ version: 9, weights: new WeightSet(table) });
+    await expect(replaced).rejects.toThrow(EngineInputError);
+    await expect(replaced).rejects.toThrow('weights: tensor "model.norm.weight" is missing');
+    expect(engine.version).toBe(0);
   });
 
   it('names the item that cannot be scored', async () => {

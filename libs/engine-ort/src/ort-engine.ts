@@ -1,5 +1,6 @@
 import {
   EngineInputError,
+  tableDifference,
   VersionMismatchError,
   type CheckpointInfo,
   type CheckpointStore,
@@ -15,6 +16,7 @@ import {
   type TrainExample,
   type TrainPlan,
   type TrainReport,
+  type VersionedWeights,
 } from '@backsight/engine';
 import { numberProblems } from '@backsight/sdpo';
 import { env } from 'onnxruntime-node';
@@ -133,6 +135,24 @@ export class OrtEngine implements Engine {
   async exportCheckpoint(name: string): Promise<string> {
     this.requireOpen();
     return this.gate.read(() => this.checkpoints.export(name));
+  }
+
+  async readWeights(): Promise<VersionedWeights> {
+    this.requireOpen();
+    return this.gate.read(() => {
+      const { version, student } = this.policy;
+      return Promise.resolve({ version, weights: student.clone() });
+    });
+  }
+
+  async replaceWeights({ version, weights }: VersionedWeights): Promise<void> {
+    this.requireOpen();
+    const difference = tableDifference(this.policy.student.table, weights.table);
+    if (difference !== undefined) throw new EngineInputError([{ field: 'weights', description: difference }]);
+    await this.gate.write(() => {
+      this.policy.restore({ version, student: weights, teacher: undefined, optimizer: undefined });
+      return Promise.resolve();
+    });
   }
 
   /** Fails running generations, waits for everything else, and frees the sessions. */

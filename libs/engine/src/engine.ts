@@ -1,4 +1,5 @@
 import type { Objective } from '@backsight/sdpo';
+import type { WeightSet } from './weights.js';
 
 /**
  * An engine holds one policy's weights and can sample, score and train them. It knows token ids, never text.
@@ -24,7 +25,20 @@ export interface Engine {
   listCheckpoints(): Promise<readonly CheckpointInfo[]>;
   /** Writes a Hugging Face folder and returns its path. */
   exportCheckpoint(name: string): Promise<string>;
+  /** A copy of the student's weights, all of one version, under their Hugging Face names. */
+  readWeights(): Promise<VersionedWeights>;
+  /**
+   * Takes over other weights and their version; teacher and optimizer begin anew. It waits for completions that are being
+   * sampled, so that each is drawn from one version. Throws `EngineInputError` for tensors of another model.
+   */
+  replaceWeights(replacement: VersionedWeights): Promise<void>;
   close(): Promise<void>;
+}
+
+/** Weights and the optimizer steps they have taken. */
+export interface VersionedWeights {
+  readonly version: number;
+  readonly weights: WeightSet;
 }
 
 /** What a caller must know of a model. */

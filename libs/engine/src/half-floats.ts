@@ -1,4 +1,4 @@
-/** Widens the two 16-bit float formats to float32, exactly. */
+/** Converts between float32 and the two 16-bit float formats. */
 
 /** Writes bfloat16 bit patterns into `target` as float32. */
 export function widenBfloat16(source: Uint16Array, target: Float32Array): void {
@@ -21,6 +21,16 @@ export function widenFloat16(source: Uint16Array, target: Float32Array): void {
       // Infinity and NaN keep an all-ones exponent; the rest move from bias 15 to bias 127.
       bits[i] = sign | ((exponent === 31 ? 255 : exponent + 112) << 23) | (mantissa << 13);
     }
+  }
+}
+
+/** Writes float32 as bfloat16 bit patterns, rounded to nearest, ties to even; not-a-numbers stay so. */
+export function narrowToBfloat16(source: Float32Array, target: Uint16Array): void {
+  const bits = bitsOf(source);
+  for (let i = 0; i < bits.length; i++) {
+    const bit = bits[i] ?? 0;
+    const isNaN = (bit & 0x7fffffff) > 0x7f800000;
+    target[i] = isNaN ? (bit >>> 16) | 0x40 : (bit + 0x7fff + ((bit >>> 16) & 1)) >>> 16;
   }
 }
 

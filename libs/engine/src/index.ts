@@ -24,6 +24,7 @@ export type {
   TrainExample,
   TrainPlan,
   TrainReport,
+  VersionedWeights,
 } from './engine.js';
 export {
   CheckpointError,
@@ -56,4 +57,13 @@ export { SafetensorsFile, writeSafetensors, type WrittenFile } from './safetenso
 export type { SafetensorsHeader, TensorEntry } from './safetensors-header.js';
 export { createSampler, drawUniform, type Draw, type Sampler } from './sampling.js';
 export { readWeightFiles } from './weight-files.js';
-export { elementCount, totalElements, WeightSet, type TensorTable, type TensorView } from './weights.js';
+export { narrowToBfloat16, widenBfloat16 } from './half-floats.js';
+export {
+  bytesOf,
+  elementCount,
+  tableDifference,
+  totalElements,
+  WeightSet,
+  type TensorTable,
+  type TensorView,
+} from './weights.js';

@@ -85,3 +85,15 @@ function sameTable(left: TensorTable, right: TensorTable): boolean {
   const describe = (table: TensorTable) => JSON.stringify([...table]);
   return describe(left) === describe(right);
 }
+
+/** What keeps weights of one table from being taken for weights of another: the first tensor that differs; or nothing. */
+export function tableDifference(expected: TensorTable, found: TensorTable): string | undefined {
+  for (const [name, shape] of expected) {
+    const other = found.get(name);
+    if (other === undefined) return `tensor "${name}" is missing`;
+    if (shape.length !== other.length || shape.some((size, i) => size !== other[i]))
+      return `tensor "${name}": expected shape [${shape.join(', ')}], found [${other.join(', ')}]`;
+  }
+  const foreign = [...found.keys()].find((name) => !expected.has(name));
+  return foreign === undefined ? undefined : `"${foreign}" is not a tensor of this model`;
+}

@@ -1,6 +1,7 @@
 /** An engine without a model, for tests: it answers by a script and keeps what it was asked. */
 import {
   VersionMismatchError,
+  WeightSet,
   type CheckpointInfo,
   type Engine,
   type ModelCard,
@@ -16,6 +17,8 @@ export interface Script {
   /** What scoring, training and checkpoints fail with, if anything. */
   failure: Error | undefined;
   readonly trained: { readonly plan: TrainPlan; readonly examples: readonly TrainExample[] }[];
+  /** Weights that were taken over. */
+  readonly replaced: WeightSet[];
   /** Calls that wait to be given up, and those that were. */
   waiting: number;
   aborted: number;
@@ -38,10 +41,28 @@ export const scriptedCheckpoint: CheckpointInfo = {
   createdAtMs: 1_700_000_000_000,
 };
 
+/** Weights that hold their version, in two tensors. */
+export function scriptedWeights(version: number): WeightSet {
+  const table = new Map([
+    ['b', [2, 3]],
+    ['a', [4]],
+  ]);
+  return new WeightSet(table, new Float32Array(10).fill(version));
+}
+
 /** A script at version 5 in which everything succeeds at once. */
 export function newScript(): Script {
   const pause = () => Promise.resolve();
-  return { version: 5, pause, failure: undefined, trained: [], waiting: 0, aborted: 0, closed: false };
+  return {
+    version: 5,
+    pause,
+    failure: undefined,
+    trained: [],
+    replaced: [],
+    waiting: 0,
+    aborted: 0,
+    closed: false,
+  };
 }
 
 /** An engine that follows whatever script `current` returns at the time. Sample s of a prompt is the prompt, then s. */
@@ -109,6 +130,12 @@ export function scriptedEngine(current: () => Script): Engine {
     restoreCheckpoint: (name) => answer({ ...scriptedCheckpoint, name }),
     listCheckpoints: () => answer([scriptedCheckpoint]),
     exportCheckpoint: (name) => answer(`/exports/${name}`),
+    readWeights: () => answer({ version: current().version, weights: scriptedWeights(current().version) }),
+    replaceWeights: async ({ version, weights }) => {
+      await answer(undefined);
+      current().version = version;
+      current().replaced.push(weights);
+    },
     close: () => {
       current().closed = true;
       return Promise.resolve();
