@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** `backsight`: one command for people; each subcommand is a file in commands/. */
 import { describeError } from '@backsight/rpc';
-import { Command } from 'commander';
+import { Command, Help, type Option } from 'commander';
 import type { Context } from './commands/context.js';
 import { addEval } from './commands/eval.js';
 import { addQuickstart } from './commands/quickstart.js';
@@ -20,13 +20,21 @@ const context: Context = { output: process.stdout, signal: stop.signal, environm
 const program = new Command('backsight')
   .description('Post-train language models by self-distillation from feedback (SDPO).')
   .version('0.1.0')
-  .showHelpAfterError('(add --help for the options)');
+  .showHelpAfterError('(add --help for the options)')
+  .configureHelp({ optionDescription: describeOption });
 for (const add of [addQuickstart, addUp, addTrain, addWatch, addEval]) add(program, context);
 
 try {
   await program.parseAsync();
 } catch (error) {
   process.exitCode = report(error);
+}
+
+/** Says nothing of a default that is nothing. */
+function describeOption(option: Option): string {
+  const given: unknown = option.defaultValue;
+  const isNothing = given === false || (Array.isArray(given) && given.length === 0);
+  return isNothing ? option.description : new Help().optionDescription(option);
 }
 
 /** Prints why a command ended and returns its exit code. */

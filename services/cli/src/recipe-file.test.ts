@@ -1,50 +1,96 @@
-import { describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { failedPrecondition, invalidArgument, unavailable } from '@backsight/rpc';
 import { parse } from 'yaml';
-import { parseOverride, readRecipe } from './recipe-file.js';
+import { parseOverride, readRecipe, recipeProblem } from './recipe-file.js';
 
-const withRecipe = async (text: string, check: (path: string) => Promise<void>): Promise<void> => {
-  const folder = await mkdtemp(join(tmpdir(), 'recipe-'));
-  try {
-    const path = join(folder, 'recipe.yaml');
-    await writeFile(path, text);
-    await check(path);
-  } finally {
-    await rm(folder, { recursive: true });
-  }
-};
+let path = '';
+
+beforeEach(async () => {
+  path = join(await mkdtemp(join(tmpdir(), 'recipe-')), 'recipe.yaml');
+});
+afterEach(async () => {
+  await rm(join(path, '..'), { recursive: true });
+});
 
 describe('readRecipe', () => {
   it('sets nested keys and keeps the others', async () => {
-    await withRecipe('# mine\nsteps: 4\npolicy: { address: a }\n', async (path) => {
-      const text = await readRecipe(path, [
-        [['policy', 'address'], 'b'],
-        [['seed'], 7],
-      ]);
-      expect(text).toContain('# mine');
-      expect(parse(text)).toEqual({ steps: 4, policy: { address: 'b' }, seed: 7 });
-    });
+    await writeFile(path, '# mine\nsteps: 4\npolicy: { address: a }\n');
+    const { yaml } = await readRecipe(path, [
+      [['policy', 'address'], 'b'],
+      [['seed'], 7],
+    ]);
+    expect(yaml).toContain('# mine');
+    expect(parse(yaml)).toEqual({ steps: 4, policy: { address: 'b' }, seed: 7 });
   });
 
-  it('names the line of broken YAML', async () => {
-    await withRecipe('steps: 4\nname: [a\n', async (path) => {
-      await expect(readRecipe(path)).rejects.toThrow(/recipe\.yaml:\d+: not valid YAML/);
-    });
+  it('names the line of broken YAML, once', async () => {
+    await writeFile(path, 'steps: 4\nsteps: 5\n');
+    await expect(readRecipe(path)).rejects.toThrow(`${path}:2: not valid YAML: Map keys must be unique`);
   });
 
-  it('names a missing file', async () => {
+  it('names a missing file, and a folder', async () => {
     await expect(readRecipe('/nowhere/recipe.yaml')).rejects.toThrow(
-      'The recipe /nowhere/recipe.yaml cannot be read',
+      'The recipe /nowhere/recipe.yaml cannot be read: there is no such file or folder.',
+    );
+    await expect(readRecipe('/')).rejects.toThrow('The recipe / cannot be read: it is a folder.');
+  });
+
+  it('refuses to set a key of what is no map', async () => {
+    await writeFile(path, 'steps: 4\n');
+    await expect(readRecipe(path, [[['steps', 'often'], 3]])).rejects.toThrow(
+      `--set steps.often=3: ${path} has no map there to set a key of.`,
     );
   });
 });
 
+describe('recipeProblem', () => {
+  const text = 'steps: 4\nobjective:\n  distillation:\n    alpha: 2\nstepz: 3\n';
+
+  it('tells every wrong key with the line it stands in, or with what set it', async () => {
+    await writeFile(path, text);
+    const recipe = await readRecipe(path, [[['miniBatches'], 0]]);
+    const error = invalidArgument([
+      { field: 'recipe_yaml.objective.distillation.alpha', description: 'must be at most 1, is 2' },
+      { field: 'recipe_yaml.stepz', description: 'is no key of a recipe; did you mean steps?' },
+      { field: 'recipe_yaml.miniBatches', description: 'must be at least 1, is 0' },
+      { field: 'recipe_yaml.policy', description: 'must be a map, is missing' },
+      { field: 'recipe_yaml', description: 'must be a map of keys' },
+    ]);
+    expect(String(recipeProblem(error, recipe)).split('\n')).toEqual([
+      `UserError: ${path}:4: objective.distillation.alpha must be at most 1, is 2`,
+      `${path}:5: stepz is no key of a recipe; did you mean steps?`,
+      '--set: miniBatches must be at least 1, is 0',
+      `${path}: policy must be a map, is missing`,
+      `${path}: the recipe must be a map of keys`,
+    ]);
+  });
+
+  it('tells with the file what the rooms lack', async () => {
+    await writeFile(path, text);
+    const error = failedPrecondition('recipe', 'policy.start: the policy has no checkpoint x');
+    expect(recipeProblem(error, await readRecipe(path))).toMatchObject({
+      message: `${path}: policy.start: the policy has no checkpoint x`,
+    });
+  });
+
+  it('leaves other failures as they are', async () => {
+    await writeFile(path, text);
+    const error = unavailable('the policy is away', 10);
+    expect(recipeProblem(error, await readRecipe(path))).toBe(error);
+  });
+});
+
 describe('parseOverride', () => {
-  it('reads paths, numbers and words', () => {
+  it('reads paths, numbers, truth values and words', () => {
     expect(parseOverride('optimizer.learningRate=3e-4')).toEqual([['optimizer', 'learningRate'], 3e-4]);
     expect(parseOverride('policy.address=127.0.0.1:1')).toEqual([['policy', 'address'], '127.0.0.1:1']);
+    expect(parseOverride('evaluation.beforeTraining=false')).toEqual([
+      ['evaluation', 'beforeTraining'],
+      false,
+    ]);
   });
 
   it('refuses what has no key', () => {

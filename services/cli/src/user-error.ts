@@ -11,5 +11,21 @@ export class UserError extends Error {
   }
 }
 
-/** The message of anything thrown. */
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+/** Why the file system refused, in plain words, without the name of the file. */
+export function plainly(error: unknown): string {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  const known = words.find(([name]) => name === code)?.[1];
+  if (known !== undefined) return known;
+  return error instanceof Error ? error.message : String(error);
+}
+
+const words: readonly (readonly [code: string, words: string])[] = [
+  ['ENOENT', 'there is no such file or folder'],
+  ['EISDIR', 'it is a folder'],
+  ['ENOTDIR', 'a part of the path is no folder'],
+  ['EEXIST', 'there is a file of that name'],
+  ['EACCES', 'permission denied'],
+  ['EPERM', 'permission denied'],
+  ['EROFS', 'it is on a read-only file system'],
+  ['ENOSPC', 'the disk is full'],
+];

@@ -22,7 +22,8 @@ export function missingFor(recipe: Recipe, cards: RoomCards): readonly string[] 
   ];
 }
 
-function objectives({ objective, teacher }: Recipe, { model, training }: PolicyCard): readonly string[] {
+function objectives({ objective, teacher }: Recipe, policy: PolicyCard): readonly string[] {
+  const { model, training, vocabularySize } = policy;
   const missing: string[] = [];
   const has = training?.objectives ?? [];
   if (objective.distillation !== undefined && !has.includes(ObjectiveKind.DISTILLATION)) {
@@ -38,11 +39,12 @@ function objectives({ objective, teacher }: Recipe, { model, training }: PolicyC
     missing.push(`teacher.kind: the engine of ${model} keeps no ${teacher.kind} teacher`);
   }
   const support = objective.distillation?.support;
-  const largest = training?.maxSupport ?? 0;
-  if (support !== undefined && support.kind !== 'full' && largest > 0 && support.k > largest) {
-    missing.push(
-      `objective.distillation.support.k: is ${support.k}, the engine of ${model} takes at most ${largest}`,
-    );
+  const largest = Math.min(
+    vocabularySize,
+    training?.maxSupport === 0 ? Infinity : (training?.maxSupport ?? 0),
+  );
+  if (support !== undefined && support.kind !== 'full' && support.k > largest) {
+    missing.push(`objective.distillation.support.k: is ${support.k}, ${model} takes at most ${largest}`);
   }
   return missing;
 }
@@ -64,7 +66,12 @@ function lengths(recipe: Recipe, { policy, environment }: RoomCards): readonly s
   const most = limits?.maxExamples ?? 0;
   if (most > 0 && examples > most) {
     missing.push(
-      `tasksPerStep: a step makes up to ${examples} examples (tasks x groupSize x turns), the policy takes at most ${most}`,
+      `tasksPerStep: a step makes up to ${examples} examples (tasksPerStep x groupSize x turns), the policy takes at most ${most}`,
+    );
+  }
+  if (recipe.miniBatches > examples) {
+    missing.push(
+      `miniBatches: is ${recipe.miniBatches}, a step makes at most ${examples} examples to share out`,
     );
   }
   return missing;

@@ -1,6 +1,7 @@
 /** The edge of Evaluate: checks the request, plays, and tells how far it is until the result is there. */
 import type { EvaluateRequest, EvaluateResponse } from '@backsight/contract/coordinator';
 import { invalidArgument, parseAddress, type Violation } from '@backsight/rpc';
+import { MOST_SAMPLES } from './recipe/schema.js';
 import type { Rooms } from './rooms/rooms.js';
 import { evaluateSplit } from './run/evaluate.js';
 import { meetPlayers } from './run/players.js';
@@ -63,7 +64,11 @@ function violationsOf(request: EvaluateRequest): readonly Violation[] {
     ['policy_address', isAddress(request.policyAddress), 'must be an address host:port'],
     ['environment_address', isAddress(request.environmentAddress), 'must be an address host:port'],
     ['split', split !== '', 'must be the name of a split'],
-    ['samples_per_task', samplesPerTask >= 1, 'must be at least 1'],
+    [
+      'samples_per_task',
+      samplesPerTask >= 1 && samplesPerTask <= MOST_SAMPLES,
+      `must be at least 1 and at most ${MOST_SAMPLES}`,
+    ],
     ['temperature', temperature >= 0 && Number.isFinite(temperature), 'must be a number at least 0'],
     ['top_p', topP > 0 && topP <= 1, 'must be a number above 0 and at most 1'],
     ['max_tokens', maxTokens >= 1, 'must be at least 1'],

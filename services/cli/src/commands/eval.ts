@@ -1,13 +1,12 @@
 /** `backsight eval` */
-import { CoordinatorServiceDefinition, type EvaluationResult } from '@backsight/contract/coordinator';
-import { connect } from '@backsight/rpc';
-import { SingleBar } from 'cli-progress';
+import type { CoordinatorServiceClient, EvaluationResult } from '@backsight/contract/coordinator';
 import type { Command } from 'commander';
+import { openBar } from '../progress/bar.js';
 import { printJson, type Context } from './context.js';
 import { decimal, integer } from './options.js';
+import { type CoordinatorFlags, coordinatorOption, withCoordinator } from './with-coordinator.js';
 
-interface Flags {
-  readonly coordinator: string;
+interface Flags extends CoordinatorFlags {
   readonly policy: string;
   readonly environment: string;
   readonly split: string;
@@ -20,11 +19,9 @@ interface Flags {
 }
 
 export function addEval(program: Command, context: Context): void {
-  program
-    .command('eval')
+  coordinatorOption(program.command('eval'))
     .description('sample a split without training and print the pass rate')
     .requiredOption('--split <name>', 'the split, for example held-out')
-    .option('--coordinator <address>', 'address of the coordinator', '127.0.0.1:7100')
     .option('--policy <address>', 'address of the policy', '127.0.0.1:7101')
     .option('--environment <address>', 'address of the environment', '127.0.0.1:7102')
     .option('--samples <n>', 'samples per task', integer(1, 10_000), 4)
@@ -39,42 +36,43 @@ export function addEval(program: Command, context: Context): void {
     .option('--seed <s>', 'makes the evaluation repeatable', integer(0, 2 ** 31), 0)
     .option('--json', 'print the result as JSON', false)
     .action(async (flags: Flags) => {
-      const channel = connect(CoordinatorServiceDefinition, flags.coordinator);
-      const bar =
-        context.output.isTTY && !flags.json
-          ? new SingleBar({ format: 'evaluate {bar} {value}/{total}' })
-          : undefined;
-      try {
-        const request = {
-          policyAddress: flags.policy,
-          environmentAddress: flags.environment,
-          split: flags.split,
-          samplesPerTask: flags.samples,
-          temperature: flags.temperature,
-          topP: flags.topP,
-          maxTokens: flags.maxTokens,
-          seed: flags.seed,
-        };
-        let result: EvaluationResult | undefined;
-        let started = false;
-        for await (const update of channel.client.evaluate(request, { signal: context.signal })) {
-          if (!started) bar?.start(update.total, 0);
-          started = true;
-          bar?.update(update.done);
-          result = update.result ?? result;
-        }
-        bar?.stop();
-        if (result === undefined) throw new Error('The coordinator ended the evaluation without a result.');
-        if (flags.json) printJson(context, result);
-        else {
-          const samples = result.tasks.reduce((sum, task) => sum + task.samples, 0);
-          context.output.write(
-            `${flags.split}: pass@1 ${result.passRate.toFixed(3)}, reward ${result.reward.toFixed(3)}, ${result.tasks.length} tasks, ${samples} samples, policy version ${result.policyVersion}\n`,
-          );
-        }
-      } finally {
-        bar?.stop();
-        channel.close();
+      const result = await withCoordinator(flags, (client) => evaluate(client, flags, context));
+      if (flags.json) {
+        printJson(context, result);
+        return;
       }
+      const samples = result.tasks.reduce((sum, task) => sum + task.samples, 0);
+      context.output.write(
+        `${flags.split}: pass@1 ${result.passRate.toFixed(3)}, reward ${result.reward.toFixed(3)}, ${result.tasks.length} tasks, ${samples} samples, policy version ${result.policyVersion}\n`,
+      );
     });
+}
+
+async function evaluate(
+  client: CoordinatorServiceClient,
+  flags: Flags,
+  context: Context,
+): Promise<EvaluationResult> {
+  const request = {
+    policyAddress: flags.policy,
+    environmentAddress: flags.environment,
+    split: flags.split,
+    samplesPerTask: flags.samples,
+    temperature: flags.temperature,
+    topP: flags.topP,
+    maxTokens: flags.maxTokens,
+    seed: flags.seed,
+  };
+  const bar = openBar('evaluate', context, flags.json);
+  try {
+    let result: EvaluationResult | undefined;
+    for await (const update of client.evaluate(request, { signal: context.signal })) {
+      bar.show(update);
+      result = update.result ?? result;
+    }
+    if (result === undefined) throw new Error('The coordinator ended the evaluation without a result.');
+    return result;
+  } finally {
+    bar.close();
+  }
 }

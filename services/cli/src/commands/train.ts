@@ -1,36 +1,28 @@
 /** `backsight train` and `backsight watch` */
-import {
-  CoordinatorServiceDefinition,
-  type CoordinatorServiceClient,
-  type Run,
-} from '@backsight/contract/coordinator';
-import { connect } from '@backsight/rpc';
+import type { CoordinatorServiceClient, Run } from '@backsight/contract/coordinator';
 import type { Command } from 'commander';
 import type { RunProgress } from '../progress/run-progress.js';
-import { parseOverride, readRecipe } from '../recipe-file.js';
+import { parseOverride, readRecipe, recipeProblem } from '../recipe-file.js';
 import { UserError } from '../user-error.js';
 import { followRun } from '../watch-run.js';
 import { printJson, screenFor, type Context } from './context.js';
 import { collect } from './options.js';
+import { type CoordinatorFlags, coordinatorOption, withCoordinator } from './with-coordinator.js';
 
-interface TrainFlags {
-  readonly coordinator: string;
+interface TrainFlags extends CoordinatorFlags {
   readonly set: readonly string[];
   readonly dryRun: boolean;
   readonly detach: boolean;
   readonly json: boolean;
 }
 
-interface WatchFlags {
-  readonly coordinator: string;
+interface WatchFlags extends CoordinatorFlags {
   readonly json: boolean;
 }
 
 export function addTrain(program: Command, context: Context): void {
-  program
-    .command('train <recipe>')
+  coordinatorOption(program.command('train <recipe>'))
     .description('start a run from a recipe and watch it to its end')
-    .option('--coordinator <address>', 'address of the coordinator', '127.0.0.1:7100')
     .option(
       '--set <key=value>',
       'change a key of the recipe, for example --set steps=8; repeatable',
@@ -41,12 +33,14 @@ export function addTrain(program: Command, context: Context): void {
     .option('--detach', 'start the run and return', false)
     .option('--json', 'print the run as JSON', false)
     .action(async (path: string, flags: TrainFlags) => {
-      const recipeYaml = await readRecipe(path, flags.set.map(parseOverride));
-      await withCoordinator(flags.coordinator, async (client) => {
-        const { run } = await client.createRun(
-          { recipeYaml, dryRun: flags.dryRun },
-          { signal: context.signal },
-        );
+      const recipe = await readRecipe(path, flags.set.map(parseOverride));
+      await withCoordinator(flags, async (client) => {
+        const request = { recipeYaml: recipe.yaml, dryRun: flags.dryRun };
+        const { run } = await client
+          .createRun(request, { signal: context.signal })
+          .catch((error: unknown) => {
+            throw recipeProblem(error, recipe);
+          });
         if (run === undefined) throw new Error('The coordinator returned no run.');
         if (flags.dryRun || flags.detach) {
           if (flags.json) printJson(context, run);
@@ -60,30 +54,16 @@ export function addTrain(program: Command, context: Context): void {
 }
 
 export function addWatch(program: Command, context: Context): void {
-  program
-    .command('watch <run>')
+  coordinatorOption(program.command('watch <run>'))
     .description('replay a run from its start and follow it to its end')
-    .option('--coordinator <address>', 'address of the coordinator', '127.0.0.1:7100')
     .option('--json', 'print the run as JSON when it ends', false)
     .action(async (runId: string, flags: WatchFlags) => {
-      await withCoordinator(flags.coordinator, async (client) => {
+      await withCoordinator(flags, async (client) => {
         const { run } = await client.getRun({ runId }, { signal: context.signal });
         if (run === undefined) throw new Error('The coordinator returned no run.');
         await watch(client, run, flags.json, context);
       });
     });
-}
-
-async function withCoordinator(
-  address: string,
-  work: (client: CoordinatorServiceClient) => Promise<void>,
-): Promise<void> {
-  const channel = connect(CoordinatorServiceDefinition, address);
-  try {
-    await work(channel.client);
-  } finally {
-    channel.close();
-  }
 }
 
 async function watch(

@@ -1,7 +1,7 @@
 /** `backsight up` */
-import { mkdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
+import { makeDataFolder } from '../data-folder.js';
 import { startHouse } from '../rooms/house.js';
 import { UserError } from '../user-error.js';
 import { printJson, type Context } from './context.js';
@@ -18,18 +18,16 @@ interface Flags {
   readonly json: boolean;
 }
 
+/** Room for the store, logs and a first checkpoint. */
+const NEEDED_BYTES = 50e6;
+
 const tinyPolicy = fileURLToPath(new URL('../../../../models/tiny/weights', import.meta.url));
 
 export function addUp(program: Command, context: Context): void {
   program
     .command('up')
     .description('start policy, judge and coordinator on this machine and keep them running until Ctrl-C')
-    .requiredOption(
-      '--tasks <file>',
-      'JSONL tasks of the coding environment; repeat for more files',
-      collect,
-      [],
-    )
+    .option('--tasks <file>', 'JSONL tasks of the coding environment; repeat for more files', collect, [])
     .option(
       '--tool-tasks <file>',
       'JSONL tasks of the tool-use environment; repeat for more files',
@@ -48,7 +46,9 @@ export function addUp(program: Command, context: Context): void {
     .option('--sandbox <kind>', 'auto, zygote, or none, which runs programs unprotected')
     .option('--json', 'print the addresses as JSON', false)
     .action(async (flags: Flags) => {
-      await mkdir(flags.data, { recursive: true });
+      if (flags.tasks.length + flags.toolTasks.length === 0)
+        throw new UserError('There is nothing to train on: name a task file with --tasks or --tool-tasks.');
+      await makeDataFolder(flags.data, NEEDED_BYTES, '--data');
       const house = await startHouse(
         {
           model: flags.model,

@@ -1,14 +1,15 @@
 /** The quickstart: starts the house, trains SDPO and GRPO from the same start on the same tasks, and compares them. */
-import { mkdir, statfs, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CoordinatorServiceDefinition, type CoordinatorServiceClient } from '@backsight/contract/coordinator';
 import { connect } from '@backsight/rpc';
 import { quickstartTasks } from '@backsight/tiny';
 import type { Screen } from '../progress/screen.js';
+import { makeDataFolder } from '../data-folder.js';
 import { readRecipe, type Override } from '../recipe-file.js';
 import { startHouse, type Addresses } from '../rooms/house.js';
-import { messageOf, UserError } from '../user-error.js';
+import { UserError } from '../user-error.js';
 import { followRun } from '../watch-run.js';
 import { drawChart } from './chart.js';
 import { curvesSvg } from './curves-svg.js';
@@ -108,7 +109,7 @@ async function trainOnce(
   ];
   const recipe = await readRecipe(root(`recipes/quickstart-${method.toLowerCase()}.yaml`), overrides);
   const startedAt = Date.now();
-  const { run } = await client.createRun({ recipeYaml: recipe }, { signal });
+  const { run } = await client.createRun({ recipeYaml: recipe.yaml }, { signal });
   if (run === undefined) throw new Error('The coordinator returned no run.');
   const title = options.seeds.length > 1 ? `${method} seed ${seed}` : method;
   const progress = await followRun(
@@ -160,18 +161,6 @@ async function report(
 async function makeRunFolder(runsFolder: string): Promise<string> {
   const stamp = new Date().toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
   const folder = join(runsFolder, `quickstart-${stamp}`);
-  try {
-    await mkdir(folder, { recursive: true });
-    const disk = await statfs(folder);
-    const free = disk.bavail * disk.bsize;
-    if (free < NEEDED_BYTES) {
-      throw new UserError(
-        `The disk that holds ${runsFolder} has ${Math.floor(free / 1e6)} MB free; the quickstart needs ${NEEDED_BYTES / 1e6} MB. Free some space or choose another folder with --runs.`,
-      );
-    }
-    return folder;
-  } catch (error) {
-    if (error instanceof UserError) throw error;
-    throw new UserError(`The folder ${folder} cannot be made: ${messageOf(error)}.`);
-  }
+  await makeDataFolder(folder, NEEDED_BYTES, '--runs');
+  return folder;
 }

@@ -1,6 +1,8 @@
 /** The house on one machine: policy, judge, tools and coordinator as processes on loopback ports. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { describeError } from '@backsight/rpc';
+import { UserError } from '../user-error.js';
 import { startRoom, type RoomName, type RoomProcess } from './room-process.js';
 
 export interface HouseOptions {
@@ -71,7 +73,8 @@ export async function startHouse(options: HouseOptions, environment: NodeJS.Proc
   const failed = started.find((result) => result.status === 'rejected');
   if (failed !== undefined) {
     await stop();
-    throw failed.reason;
+    const words = describeError(failed.reason);
+    throw new UserError(words.replace(/choose another address$/, 'choose other ports with --port'));
   }
   return { addresses, logFolder, broken: Promise.race(running.map((room) => room.ended)), stop };
 }

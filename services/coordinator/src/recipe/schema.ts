@@ -12,6 +12,9 @@ import { flag, number, oneOf, text, whole } from './leaf.js';
 const address = (room: string) =>
   text('an address host:port', `Address of the ${room}.`, /^(?:[\w.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}$/);
 
+/** Most episodes of one task that are played together. */
+export const MOST_SAMPLES = 10_000;
+
 const sampling = z.strictObject({
   temperature: number({ min: 0 }, 'Divides the logits; 0 takes the most likely token.'),
   topP: number({ above: 0, max: 1 }, 'Keeps the smallest set of tokens whose probability reaches this.'),
@@ -131,7 +134,7 @@ export const recipeSchema = z.strictObject({
   seed: whole({ min: 0, max: Number.MAX_SAFE_INTEGER }, 'Everything random in the run follows from this.'),
   steps: whole({ min: 1 }, 'Steps to take.'),
   tasksPerStep: whole({ min: 1 }, 'Tasks posed in one step.'),
-  groupSize: whole({ min: 1 }, 'Rollouts of each task.'),
+  groupSize: whole({ min: 1, max: MOST_SAMPLES }, 'Rollouts of each task.'),
   taskOrder: oneOf(['shuffled', 'listed'], 'Whether each epoch has a random order or the listed one.'),
   policy: z.strictObject({
     address: address('policy'),
@@ -167,7 +170,7 @@ export const recipeSchema = z.strictObject({
     .strictObject({
       split: text('the name of a split', 'The tasks to evaluate on.'),
       everySteps: whole({ min: 1 }, 'Evaluates after each so many steps, and after the last.'),
-      samplesPerTask: whole({ min: 1 }, 'Samples of each task.'),
+      samplesPerTask: whole({ min: 1, max: MOST_SAMPLES }, 'Samples of each task.'),
       sampling,
       beforeTraining: flag('Evaluates once before the first step.'),
     })
