@@ -7,7 +7,8 @@ import { EnvironmentServiceDefinition } from '@backsight/contract/environment';
 import { IsolationTier, JudgeServiceDefinition, Verdict } from '@backsight/contract/judge';
 import { playEpisode } from '@backsight/environment';
 import { connect } from '@backsight/rpc';
-import { alive, descendants, leftGroups, slotPids, whyNoSandbox } from './sandbox/real-sandbox.js';
+import { alive, descendants, leftGroups, slotPids } from './sandbox/leftovers.js';
+import { whyNoSandbox } from './sandbox/real-sandbox.js';
 
 const main = join(import.meta.dirname, '../dist/main.js');
 const sleep = { language: 'python', source: 'import os, time\nos.fork()\ntime.sleep(60)' };

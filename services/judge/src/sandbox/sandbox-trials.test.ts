@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CheckerKind, Verdict } from '@backsight/contract/judge';
+import { soak } from '../bench/soak.js';
 import { judgeSubmission } from '../judging/judge-submission.js';
 import type { Judgement } from '../judging/submission.js';
 import { honestPrograms } from '../trials/honest-programs.js';
@@ -8,14 +9,8 @@ import { resourceAttacks } from '../trials/resource-attacks.js';
 import { type Trial, trialLimits } from '../trials/trial.js';
 import { verdictAttacks } from '../trials/verdict-attacks.js';
 import { breachOf, examine } from './doctor.js';
-import {
-  leftGroups,
-  leftProcesses,
-  openRealSandbox,
-  slotPids,
-  traces,
-  whyNoSandbox,
-} from './real-sandbox.js';
+import { leftGroups, leftProcesses, slotPids } from './leftovers.js';
+import { openRealSandbox, testUsers, traces, whyNoSandbox } from './real-sandbox.js';
 import type { Sandbox } from './sandbox.js';
 
 const never = new AbortController().signal;
@@ -62,7 +57,7 @@ where(`the zygote sandbox${missing === undefined ? '' : ` (skipped: ${missing})`
     expect(slots.length).toBeGreaterThan(0);
     expect(slotPids()).toEqual([]);
     expect(await leftGroups(slots)).toEqual([]);
-    expect(await leftProcesses()).toEqual([]);
+    expect(await leftProcesses(testUsers.first, testUsers.count)).toEqual([]);
     expect(await traces()).toEqual(before);
   });
 
@@ -76,12 +71,18 @@ where(`the zygote sandbox${missing === undefined ? '' : ` (skipped: ${missing})`
     expect(judgement).toMatchObject({ verdict: attack.verdict });
     if (attack.limit !== undefined) expect(attack.limit).toContain(judgement.fates[0]?.limit);
     expect(meanwhile).toMatchObject({ verdict: Verdict.ACCEPTED });
-    expect(await leftProcesses()).toEqual([]);
+    expect(await leftProcesses(testUsers.first, testUsers.count)).toEqual([]);
     // The slot is as good as new.
     expect(await tryOut(sandbox, bystander)).toMatchObject({ verdict: Verdict.ACCEPTED });
   });
 
   it.each(honestPrograms)('accepts $name', async (honest) => {
     expect(await tryOut(sandbox, honest)).toMatchObject({ verdict: Verdict.ACCEPTED });
+  });
+
+  it('keeps its verdicts straight under a mix of submissions and attacks', async () => {
+    const { submissions, attacks: attacked, ...rest } = await soak(sandbox, 150, 7, () => undefined);
+    expect([submissions, attacked > 0]).toEqual([150, true]);
+    expect(rest).toMatchObject({ failures: 0, wrong: [], leftProcesses: 0 });
   });
 });

@@ -3,14 +3,8 @@ import { CheckerKind, Verdict } from '@backsight/contract/judge';
 import { judgeSubmission } from '../judging/judge-submission.js';
 import type { Judgement, Test } from '../judging/submission.js';
 import { trialLimits } from '../trials/trial.js';
-import {
-  leftGroups,
-  leftProcesses,
-  openRealSandbox,
-  slotPids,
-  traces,
-  whyNoSandbox,
-} from './real-sandbox.js';
+import { leftGroups, leftProcesses, slotPids } from './leftovers.js';
+import { openRealSandbox, testUsers, traces, whyNoSandbox } from './real-sandbox.js';
 import type { RunLimits, Sandbox } from './sandbox.js';
 
 const never = new AbortController().signal;
@@ -52,7 +46,7 @@ where(`openZygoteSandbox${missing === undefined ? '' : ` (skipped: ${missing})`}
     expect(slots.length).toBeGreaterThan(0);
     expect(slotPids()).toEqual([]);
     expect(await leftGroups(slots)).toEqual([]);
-    expect(await leftProcesses()).toEqual([]);
+    expect(await leftProcesses(testUsers.first, testUsers.count)).toEqual([]);
     expect(await traces()).toEqual(before);
   });
 
@@ -199,7 +193,7 @@ where(`openZygoteSandbox${missing === undefined ? '' : ` (skipped: ${missing})`}
     gone.abort();
     await expect(rest).rejects.toMatchObject({ name: 'AbortError' });
     expect(performance.now() - aborted).toBeLessThan(2000);
-    expect(await leftProcesses()).toEqual([]);
+    expect(await leftProcesses(testUsers.first, testUsers.count)).toEqual([]);
     expect(await judge('print(1)', [expecting('1')])).toMatchObject({ verdict: Verdict.ACCEPTED });
   });
 
@@ -208,7 +202,7 @@ where(`openZygoteSandbox${missing === undefined ? '' : ` (skipped: ${missing})`}
     await new Promise((resolve) => setTimeout(resolve, 200));
     for (const pid of slotPids()) process.kill(pid, 'SIGKILL');
     await expect(running).rejects.toMatchObject({ name: 'SandboxFailure' });
-    expect(await leftProcesses()).toEqual([]);
+    expect(await leftProcesses(testUsers.first, testUsers.count)).toEqual([]);
     expect(await judge('print(1)', [expecting('1')])).toMatchObject({ verdict: Verdict.ACCEPTED });
     expect(await judge('print(2)', [expecting('2')])).toMatchObject({ verdict: Verdict.ACCEPTED });
     expect(await leftGroups(slots)).toEqual([]);

@@ -1,0 +1,136 @@
+/** Measures the sandbox beside bare python3, in one run on one machine, and says what came of it. */
+import { availableParallelism, cpus, release } from 'node:os';
+import { CheckerKind, Verdict } from '@backsight/contract/judge';
+import { judgeSubmission } from '../judging/judge-submission.js';
+import { defaultLimits } from '../judging/limits.js';
+import { findPython } from '../sandbox/find-python.js';
+import { leftGroups, slotPids } from '../sandbox/leftovers.js';
+import type { Sandbox } from '../sandbox/sandbox.js';
+import { openZygoteSandbox } from '../sandbox/zygote-sandbox.js';
+import { spawnBare } from './bare-spawn.js';
+import { measureKills } from './kill-latency.js';
+import { cpuClock, measure, type Phase, quantile } from './measure.js';
+import { soak } from './soak.js';
+import { type Workload, workloads } from './workloads.js';
+
+/** How to bench. */
+export interface BenchOptions {
+  /** Length of one phase, in seconds. */
+  readonly seconds: number;
+  readonly slots: number;
+  readonly kills: number;
+  /** Submissions of the soak; 0 for none. */
+  readonly soak: number;
+  readonly print: (line: string) => void;
+}
+
+const { signal } = new AbortController();
+
+/** Benches; false when a promise was broken: a wrong verdict, a failure, something left behind. */
+export async function bench(options: BenchOptions): Promise<boolean> {
+  const { seconds, slots, print } = options;
+  const python = await findPython(undefined);
+  const quiet = cpuClock();
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  print(
+    `machine: ${availableParallelism()} x ${cpus()[0]?.model ?? 'unknown'}, Linux ${release()}, ` +
+      `Python ${python.version}, Node ${process.versions.node}; ${percent(quiet.idleShare())} idle before`,
+  );
+  const sandbox = await openZygoteSandbox({
+    slots,
+    isolation: 'zygote',
+    firstUser: 60_900,
+    onComplaint: print,
+  });
+  const pids = slotPids();
+  let kept = true;
+  try {
+    print(
+      `sandbox: ${sandbox.name}, ${sandbox.tier.replace('ISOLATION_TIER_', '').toLowerCase()}, ${slots} slots`,
+    );
+    for (const workload of workloads) {
+      // Interleaved, so that a change of the machine's load meets both.
+      const rounds = [1, 2].map(() => [
+        { name: 'bare python3', work: () => spawnBare(python.path, workload) },
+        { name: sandbox.name, work: () => judgeWorkload(sandbox, workload) },
+      ]);
+      const phases = new Map<string, Phase[]>();
+      for (const { name, work } of rounds.flat()) {
+        phases.set(name, [...(phases.get(name) ?? []), await measure(slots, seconds * 500, work)]);
+      }
+      print(`\n${workload.name}`);
+      const rates = [...phases].map(([name, parts]) => printPhase(name, parts, print));
+      print(`  ${sandbox.name} does ${((rates[1] ?? 0) / (rates[0] ?? 1)).toFixed(2)} times as many`);
+    }
+    kept = (await benchKills(sandbox, options)) && (await benchSoak(sandbox, options));
+  } finally {
+    await sandbox.close();
+  }
+  const groups = await leftGroups(pids);
+  print(`left behind: ${slotPids().length} processes, ${groups.length} control groups`);
+  return kept && slotPids().length + groups.length === 0;
+}
+
+async function judgeWorkload(sandbox: Sandbox, { source, inputs, outputs }: Workload): Promise<void> {
+  const { verdict } = await judgeSubmission(
+    sandbox,
+    {
+      language: 'python',
+      source,
+      tests: inputs.map((input, index) => ({
+        kind: 'stdio',
+        input,
+        expected: outputs[index] ?? '',
+        hidden: false,
+      })),
+      checker: { kind: CheckerKind.EXACT, absoluteTolerance: 0, relativeTolerance: 0 },
+      limits: defaultLimits,
+      stopAtFirstFailure: false,
+    },
+    signal,
+  );
+  if (verdict !== Verdict.ACCEPTED) throw new Error(`the sandbox says ${verdict}`);
+}
+
+/** Submissions per second over all parts. */
+function printPhase(name: string, parts: readonly Phase[], print: (line: string) => void): number {
+  const durations = parts.flatMap((part) => part.durations).sort((one, other) => one - other);
+  const rate = parts.reduce((sum, part) => sum + part.perSecond, 0) / parts.length;
+  const idle = parts.reduce((sum, part) => sum + part.idleShare, 0) / parts.length;
+  print(
+    `  ${name.padEnd(13)} ${rate.toFixed(0).padStart(5)} submissions/s, ` +
+      `p50 ${ms(quantile(durations, 0.5))}, p95 ${ms(quantile(durations, 0.95))}, machine ${percent(idle)} idle`,
+  );
+  return rate;
+}
+
+async function benchKills(sandbox: Sandbox, { kills, print }: BenchOptions): Promise<boolean> {
+  const { durations, survivors } = await measureKills(sandbox, kills);
+  print(
+    `\nkill to dead, ${kills} programs of 4 processes: p50 ${ms(quantile(durations, 0.5))}, ` +
+      `p95 ${ms(quantile(durations, 0.95))}, longest ${ms(durations.at(-1) ?? NaN)}; ${survivors} survivors`,
+  );
+  return survivors === 0;
+}
+
+async function benchSoak(sandbox: Sandbox, options: BenchOptions): Promise<boolean> {
+  if (options.soak === 0) return true;
+  const result = await soak(sandbox, options.soak, 0, (done) => {
+    if (done % 1000 === 0) options.print(`  ${done} of ${options.soak} submissions`);
+  });
+  const { submissions, attacks, seconds, failures, wrong, leftProcesses } = result;
+  options.print(
+    `soak: ${submissions} submissions, ${attacks} attacks among them, in ${seconds.toFixed(0)} s; ` +
+      `${failures} infrastructure failures, ${wrong.length} wrong verdicts, ${leftProcesses} processes left`,
+  );
+  for (const each of wrong.slice(0, 20)) options.print(`  ${each}`);
+  return failures + wrong.length + leftProcesses === 0;
+}
+
+function ms(value: number): string {
+  return `${value.toFixed(1)} ms`;
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(0)} %`;
+}

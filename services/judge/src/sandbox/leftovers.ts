@@ -1,0 +1,84 @@
+/** What sandboxes may have left behind on this machine: processes and control groups. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** Live processes of `count` users from `first` on, as `pid name`; waits a second for the last ones to die. */
+export async function leftProcesses(first: number, count: number): Promise<readonly string[]> {
+  for (let attempt = 0; ; attempt++) {
+    const left = processesOf(first, first + count);
+    if (left.length === 0 || attempt === 40) return left;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
+
+/** Control groups of the slots whose supervisors these are, or were. */
+export async function leftGroups(pids: readonly number[]): Promise<readonly string[]> {
+  const found: string[] = [];
+  const visit = async (folder: string, depth: number): Promise<void> => {
+    const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+    for (const entry of entries.filter((each) => each.isDirectory())) {
+      const path = join(folder, entry.name);
+      const [, pid] = /^backsight-judge\.\d+\.(\d+)\./.exec(entry.name) ?? [];
+      if (pid !== undefined && pids.includes(Number(pid))) found.push(path);
+      else if (depth > 0) await visit(path, depth - 1);
+    }
+  };
+  await visit('/sys/fs/cgroup', 4);
+  return found;
+}
+
+/** The child processes of this one that run slots. */
+export function slotPids(parent = process.pid): readonly number[] {
+  return numericEntries('/proc').filter((pid) => {
+    const status = read(`/proc/${pid}/status`);
+    const isChild = /^PPid:\s+(\d+)$/m.exec(status)?.[1] === String(parent);
+    return isChild && read(`/proc/${pid}/cmdline`).includes('slot.py');
+  });
+}
+
+/** Live descendants of a process, as ids. */
+export function descendants(ancestor: number): readonly number[] {
+  const parents = new Map(
+    numericEntries('/proc').flatMap((pid) => {
+      const status = read(`/proc/${pid}/status`);
+      const parent = /^PPid:\s+(\d+)$/m.exec(status)?.[1];
+      return parent === undefined || /^State:\s+Z/m.test(status) ? [] : [[pid, Number(parent)] as const];
+    }),
+  );
+  const below = (pid: number): number[] =>
+    [...parents].flatMap(([child, parent]) => (parent === pid ? [child, ...below(child)] : []));
+  return below(ancestor);
+}
+
+/** Those of these processes that are alive. */
+export function alive(pids: readonly number[]): readonly number[] {
+  return pids.filter((pid) => {
+    const state = /^State:\s+(\w)/m.exec(read(`/proc/${pid}/status`))?.[1];
+    return state !== undefined && state !== 'Z';
+  });
+}
+
+function processesOf(first: number, end: number): readonly string[] {
+  return numericEntries('/proc').flatMap((pid) => {
+    const status = read(`/proc/${pid}/status`);
+    // Dead, and waiting for the machine's first process to take note: of a killed slot it inherits the children.
+    if (/^State:\s+Z/m.test(status)) return [];
+    const user = Number(/^Uid:\s+(\d+)/m.exec(status)?.[1] ?? -1);
+    return user >= first && user < end ? [`${pid} ${/^Name:\s+(.*)$/m.exec(status)?.[1] ?? ''}`] : [];
+  });
+}
+
+function numericEntries(folder: string): readonly number[] {
+  return readdirSync(folder)
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return ''; // the process is gone
+  }
+}
