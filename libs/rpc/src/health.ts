@@ -6,6 +6,8 @@ import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-serv
 export interface Health {
   addTo(server: Server): void;
   isServing(): boolean;
+  /** Tells whether the server can serve for now; once it has stopped serving, this is without effect. */
+  setServing(serving: boolean): void;
   /** Tells all who ask and all who watch that the server no longer serves. */
   stopServing(): void;
   /** Ends the streams of those who watch; without it a graceful shutdown would wait for them. */
@@ -20,14 +22,22 @@ export function createHealth(services: readonly string[]): Health {
     const signal = call.responseStream ? AbortSignal.any([context.signal, ended.signal]) : context.signal;
     return yield* call.next(call.request, { ...context, signal });
   };
-  for (const name of services) state.setStatus('healthy', name);
+  let stopped = false;
+  const tell = (serving: boolean) => {
+    for (const name of ['', ...services]) state.setStatus(serving ? 'healthy' : 'unhealthy', name);
+  };
+  tell(true);
   return {
     addTo: (server) => {
       server.with(endable).add(HealthDefinition, HealthServiceImpl(state));
     },
     isServing: () => state.getStatus('') === 'healthy',
+    setServing: (serving) => {
+      if (!stopped) tell(serving);
+    },
     stopServing: () => {
-      for (const name of ['', ...services]) state.setStatus('unhealthy', name);
+      stopped = true;
+      tell(false);
     },
     endWatches: () => {
       ended.abort();

@@ -15,6 +15,7 @@ export {
   unavailable,
   unimplemented,
 } from './failures.js';
+export { listenProblem } from './listen-problem.js';
 export { createLogger, logLevels, type Logger, type LoggerOptions, type LogLevel } from './logger.js';
 export { defaultMaxMessageBytes } from './message-limits.js';
 export { Counter, createRegistry, Gauge, Histogram, type Registry } from './metrics.js';

@@ -239,6 +239,19 @@ describe('serve', () => {
 });
 
 describe('shutdown', () => {
+  it('says NOT_SERVING for as long as the room says so, and takes calls all the same', async () => {
+    const { server, client } = await environment({}, { metricsAddress: '127.0.0.1:0' });
+    const health = createClient(HealthDefinition, channelTo(server.address));
+    const probe = async () => (await fetch(`http://${server.metricsAddress ?? ''}/healthz`)).status;
+    for (const serving of [false, true]) {
+      server.setServing(serving);
+      expect((await health.check({ service: '' })).status).toBe(serving ? 1 : 2);
+      expect((await health.check({ service: name })).status).toBe(serving ? 1 : 2);
+      expect(await probe()).toBe(serving ? 200 : 503);
+      expect((await client.describe({})).name).toBe('test');
+    }
+  });
+
   it('says NOT_SERVING first, then waits for the calls in flight', async () => {
     const { state, describe } = gate();
     const { server, client } = await environment({ describe });

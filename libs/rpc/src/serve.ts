@@ -49,6 +49,8 @@ export interface RunningServer {
   readonly address: string;
   /** Where /metrics is, if anywhere. */
   readonly metricsAddress: string | undefined;
+  /** Says SERVING or NOT_SERVING to those who ask for its health, as by a room that has lost what it stands on. Calls are taken either way. */
+  setServing(serving: boolean): void;
   /**
    * Drains: says NOT_SERVING, takes no new calls, waits for those in flight for at most `graceMs` (default 10 s),
    * then ends what is left with UNAVAILABLE. Calling it again waits for the same end.
@@ -105,6 +107,9 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   return {
     address: formatAddress(host, port),
     metricsAddress: metrics?.address,
+    setServing: (serving) => {
+      health.setServing(serving);
+    },
     shutdown: (graceMs = 10_000) => (drained ??= drain(graceMs)),
   };
 }

@@ -90,6 +90,16 @@ describe('serveOpenAi', () => {
     expect(script.closed).toBe(true);
   });
 
+  it('says in one sentence that the address is taken', async () => {
+    const second = startPolicy(
+      { ...config, openAiAddress: room.openAiAddress },
+      scriptedEngine(() => script),
+      await readModelTexts(modelFolder),
+      createLogger({ name: 'policy', level: 'silent' }),
+    );
+    await expect(second).rejects.toThrow(`the address ${room.openAiAddress!} is in use by another process`);
+  });
+
   it('tells nothing of a bug but a request id', async () => {
     script.failure = new TypeError('secret inner detail');
     const scoring = { model: 'scripted', prompt: [1, 2], echo: true, logprobs: 1, max_tokens: 1 };

@@ -1,6 +1,6 @@
 /** Serves the OpenAI-compatible face of the policy over HTTP. */
 import { randomUUID } from 'node:crypto';
-import { formatAddress, parseAddress, type Logger } from '@backsight/rpc';
+import { formatAddress, listenProblem, parseAddress, type Logger } from '@backsight/rpc';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { EventStream } from './event-stream.js';
 import { admit, answerStreaming, answerWhole, asOpenAiError, type FaceOptions } from './face.js';
@@ -45,7 +45,9 @@ export async function serveOpenAi(
   post('/v1/chat/completions', prepareChat);
   post('/v1/completions', prepareCompletion);
   const { host, port } = parseAddress(address);
-  await app.listen({ host, port });
+  await app.listen({ host, port }).catch((error: unknown) => {
+    throw listenProblem(address, error);
+  });
   const bound = app.server.address();
   return {
     address: formatAddress(host, typeof bound === 'object' && bound !== null ? bound.port : port),
