@@ -23,6 +23,8 @@ export interface RoomContext {
 /** A room that serves; what `serve` returns is one. */
 export interface StartedRoom {
   readonly address: string;
+  /** Rejects when the room cannot go on; the process then says why and ends. Absent: nothing can break it. */
+  readonly broken?: Promise<never>;
   shutdown(graceMs?: number): Promise<void>;
 }
 
@@ -41,7 +43,10 @@ export async function runRoom<Config extends { readonly logLevel: LogLevel }>(
     const logger = createLogger({ name, level: config.logLevel });
     const started = await room.start(config, { logger, signal: stop.signal });
     process.stdout.write(`${name} listening on ${started.address}\n`);
-    const why = await stop.requested;
+    const why = await Promise.race([
+      stop.requested,
+      ...(started.broken === undefined ? [] : [started.broken]),
+    ]);
     logger.info({ why }, 'draining');
     setTimeout(() => process.exit(1), graceMs + 5000).unref(); // a drain that hangs does not keep the process
     await started.shutdown(graceMs);

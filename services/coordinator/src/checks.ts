@@ -69,11 +69,6 @@ function lengths(recipe: Recipe, { policy, environment }: RoomCards): readonly s
       `tasksPerStep: a step makes up to ${examples} examples (tasksPerStep x groupSize x turns), the policy takes at most ${most}`,
     );
   }
-  if (recipe.miniBatches > examples) {
-    missing.push(
-      `miniBatches: is ${recipe.miniBatches}, a step makes at most ${examples} examples to share out`,
-    );
-  }
   return missing;
 }
 

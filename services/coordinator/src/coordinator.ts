@@ -43,9 +43,20 @@ export class Coordinator {
   /** By policy address. */
   readonly #active = new Map<string, ActiveRun>();
   #closing = false;
+  #break: (error: unknown) => void = () => undefined;
+  /** Rejects when the books cannot be kept any more: what runs must not go on then. */
+  readonly broken: Promise<never>;
 
   constructor(parts: CoordinatorParts) {
     this.#parts = parts;
+    this.broken = new Promise<never>((_, reject) => {
+      this.#break = (error) => {
+        this.#closing = true;
+        reject(error instanceof Error ? error : new Error(describeError(error)));
+      };
+    });
+    // Whoever watches is told; nobody needs to.
+    this.broken.catch(() => undefined);
   }
 
   get store(): Store {
@@ -202,10 +213,10 @@ export class Coordinator {
         logger.info({ ending }, 'run ended');
       }
     } catch (error) {
-      await this.#interrupted(active, error, logger);
+      await this.#interrupted(active, error, logger).catch(this.#break);
     } finally {
       this.#active.delete(policyAddress);
-      await this.#startWaiting();
+      await this.#startWaiting().catch(this.#break);
     }
   }
 

@@ -6,6 +6,7 @@ import {
   notFound,
   passedOn,
   readFailure,
+  resourceExhausted,
   unavailable,
 } from '@backsight/rpc';
 import { PageTokenError } from './page-token.js';
@@ -13,6 +14,7 @@ import { RecipeError } from './recipe/recipe.js';
 import { RoomAwayError } from './rooms/patience.js';
 import { UnusablePolicyError } from './run/players.js';
 import { NoSuchRunError, PreconditionError } from './run-errors.js';
+import { StoreError } from './store/plain-errors.js';
 import { ClosingError } from './watchers.js';
 
 /** Answers, or throws the failure. */
@@ -34,6 +36,8 @@ export async function* spokenStream<T>(answers: () => AsyncIterable<T>): AsyncGe
 }
 
 const RETRY_AFTER_MS = 1000;
+/** A person must free space. */
+const STORE_RETRY_AFTER_MS = 60_000;
 
 /** What no one threw on purpose stays as it is: a bug, or a room's failure that is passed on. */
 function failureOf(error: unknown): unknown {
@@ -47,6 +51,7 @@ function failureOf(error: unknown): unknown {
   if (error instanceof UnusablePolicyError) return failedPrecondition('policy', error.message);
   if (error instanceof PageTokenError)
     return invalidArgument([{ field: 'page_token', description: error.message }]);
+  if (error instanceof StoreError) return resourceExhausted(error.message, STORE_RETRY_AFTER_MS);
   if (error instanceof RoomAwayError) return unavailable(error.message, RETRY_AFTER_MS);
   if (error instanceof ClosingError) return unavailable(error.message, RETRY_AFTER_MS);
   return foreign(error);

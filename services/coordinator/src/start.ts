@@ -42,6 +42,7 @@ export async function startCoordinator(
     await coordinator.start();
     return {
       address: server.address,
+      broken: coordinator.broken,
       shutdown: async (graceMs) => {
         watchers.dismiss();
         await coordinator.close();

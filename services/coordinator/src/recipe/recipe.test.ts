@@ -119,7 +119,11 @@ optimizer: { maxGradientNorm: null }
       { mini_batches: 'is no key of a recipe; did you mean miniBatches?' },
     ],
     ['a wrong type', withLines('seed: high'), { seed: 'must be a whole number at least 0, is "high"' }],
-    ['a fraction', withLines('groupSize: 2.5'), { groupSize: 'must be a whole number at least 1, is 2.5' }],
+    [
+      'a fraction',
+      withLines('groupSize: 2.5'),
+      { groupSize: 'must be a whole number at least 1 and at most 10000, is 2.5' },
+    ],
     [
       'a number too large',
       withLines('teacher: { rate: 2 }'),

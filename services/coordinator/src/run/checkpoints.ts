@@ -1,5 +1,5 @@
 /** Checkpoints of a run's policy, from which the run goes on when the policy itself is lost. */
-import { describeError, readFailure } from '@backsight/rpc';
+import { readFailure } from '@backsight/rpc';
 import { patiently } from '../rooms/patience.js';
 import { deadlines } from '../rooms/rooms.js';
 import { type OpenRun, warn } from './open-run.js';
@@ -29,7 +29,7 @@ async function save(run: OpenRun, step: number, suffix: string): Promise<void> {
       // The connection's own retries would wait for a full disk.
       const options = { signal: patience.signal, deadlineMs: deadlines.checkpoint, retry: false };
       await policy.client.saveCheckpoint({ name }, options).catch((error: unknown) => {
-        throw isRefusal(error) ? new CheckpointRefusedError(describeError(error)) : error;
+        throw isRefusal(error) ? new CheckpointRefusedError(readFailure(error)?.message) : error;
       });
     });
   } catch (error) {

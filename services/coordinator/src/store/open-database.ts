@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { Kysely, Migrator, SqliteDialect, type Transaction } from 'kysely';
 import Database from 'libsql';
 import { migrations } from './migrations.js';
+import { withPlainErrors } from './plain-errors.js';
 import type { Tables } from './tables.js';
 
 export type Connection = Kysely<Tables>;
@@ -37,7 +38,9 @@ async function open(path: string): Promise<Connection> {
   // Readers never wait for the writer; a finished step survives a loss of power.
   database.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
   database.exec('PRAGMA foreign_keys = ON;');
-  const connection = new Kysely<Tables>({ dialect: new SqliteDialect({ database }) });
+  const connection = new Kysely<Tables>({
+    dialect: new SqliteDialect({ database: withPlainErrors(database, path) }),
+  });
   const { error } = await new Migrator({ db: connection, provider: migrations }).migrateToLatest();
   if (error === undefined) return connection;
   await connection.destroy();
