@@ -18,6 +18,13 @@ describe('containerFileChecks', () => {
     ['a base without a room', ' AS base-tools', ' AS base-tool', /base-tool: no such folder/],
     ['a user that is root', 'USER 10001:10001', 'USER root', /numbered user/],
     ['npm at run time', '["node", "room/dist/main.js"]', '["npm", "start"]', /nothing of npm/],
+    [
+      'a room with npm',
+      'FROM runtime AS base-judge',
+      'FROM ${NODE_IMAGE} AS base-judge',
+      /base-judge is not made/,
+    ],
+    ['a runtime with npm', 'rm -rf /usr/local/lib/node_modules', 'rm -rf', /does not remove npm/],
     ['a shell before the room', '["node", "room/dist/main.js"]', 'node room/dist/main.js', /without a shell/],
   ])('refuse %s', (_what, from, to, problem) => {
     expect(text).toContain(from);

@@ -34,6 +34,18 @@ export function containerFileChecks(text: string, root: string): Check[] {
       ],
     },
     statement('it runs as a numbered user that is not root', /^[1-9]\d*(:[1-9]\d*)?$/.test(user)),
+    {
+      name: 'no room has npm at run time',
+      problems: [
+        ...bases
+          .filter(
+            (room) =>
+              !instructions.some(({ name, rest }) => name === 'FROM' && rest === `runtime AS base-${room}`),
+          )
+          .map((room) => `base-${room} is not made from the stage runtime`),
+        ...(removesNpm(instructions) ? [] : ['the stage runtime does not remove npm']),
+      ],
+    },
     statement('nothing of npm runs in the last stage', !last.some(({ rest }) => /\b(npm|npx)\b/.test(rest))),
     statement(
       'the room is the process itself, without a shell',
@@ -60,6 +72,14 @@ function parse(text: string): Instruction[] {
 }
 
 const stageOf = (rest: string): string => / AS (\S+)$/i.exec(rest)?.[1] ?? '';
+
+/** Whether the stage `runtime` removes the packages that Node's image brings, npm among them. */
+function removesNpm(instructions: readonly Instruction[]): boolean {
+  const start = instructions.findIndex(({ name, rest }) => name === 'FROM' && stageOf(rest) === 'runtime');
+  return (
+    start >= 0 && /^rm -rf .*\/usr\/local\/lib\/node_modules\b/.test(instructions[start + 1]?.rest ?? '')
+  );
+}
 
 /** What is copied from the repository itself. */
 const copied = (instructions: readonly Instruction[]): string[] =>

@@ -70,6 +70,13 @@ describe('verify', () => {
       /seccomp profile/,
     ],
     ['a Service that is not headless', 'clusterIP: None', 'clusterIP: 10.0.0.1', /headless/],
+    ['a room without a readiness probe', /readinessProbe: \{.*7102.*/, '', /judge: its readinessProbe asks/],
+    [
+      'a probe that is not gRPC',
+      'startupProbe: { grpc: { port: 7101 }',
+      'startupProbe: { tcpSocket: { port: 7101 }',
+      /policy: its startupProbe asks/,
+    ],
     [
       'a probe of another port',
       'livenessProbe: { grpc: { port: 7102',
@@ -124,10 +131,11 @@ function baseText(): string {
 }
 
 /** The base with the first `from` replaced; throws when there is none. */
-function replaced(from: string, to: string): string {
+function replaced(from: string | RegExp, to: string): string {
   const text = baseText();
-  if (!text.includes(from)) throw new Error(`the base no longer says "${from}"`);
-  return text.replace(from, to);
+  const changed = text.replace(from, to);
+  if (changed === text) throw new Error(`the base no longer says "${String(from)}"`);
+  return changed;
 }
 
 /** The objects as kustomize would place them. */
