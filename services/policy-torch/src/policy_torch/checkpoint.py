@@ -1,0 +1,380 @@
+"""Checkpoints: named states in one folder, in the layout of libs/engine, so that either engine restores what the other saved.
+
+A checkpoint exists once its manifest `<name>.json` does, which an atomic rename puts there after the data folder `<name>@<id>`
+is on the disk: a crash at any moment leaves the checkpoint of that name as it was before. Rank 0 writes; every rank reads.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import math
+import os
+import re
+import secrets
+import shutil
+import struct
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from policy_torch.errors import CheckpointError, InputError, Violation
+from policy_torch.policy import Moments, Policy, Snapshot
+from policy_torch.weights import Parameters, WeightSet
+
+T = TypeVar("T")
+
+#: The weights that the policy was started with; no checkpoint may take the name.
+INITIAL = "initial"
+#: Text files that an export copies, verbatim.
+TEXT_FILES = [
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+]
+_FORMAT = {"format": "backsight-checkpoint", "formatVersion": 1}
+_PARTS = ("weights", "teacher", "reference", "firstMoment", "secondMoment")
+_PIECE = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """One checkpoint's description."""
+
+    name: str
+    version: int
+    size_bytes: int
+    created_at_ms: int
+
+
+def require_name(name: str) -> None:
+    """1 to 100 letters, digits, dots, dashes and underscores, no dot first."""
+    if name == INITIAL:
+        raise InputError([Violation("name", f'"{INITIAL}" names the weights the policy was started with')])
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", name):
+        rule = "is not 1 to 100 letters, digits, dots, dashes and underscores, starting with no dot"
+        raise InputError([Violation("name", f"{json.dumps(name, ensure_ascii=False)} {rule}")])
+
+
+class Checkpoints:
+    """The checkpoints of one policy; the caller sees to it that nobody writes the weights meanwhile."""
+
+    def __init__(self, folder: Path, policy: Policy) -> None:
+        self.folder, self._policy = folder, policy
+        self._started_at_ms = _now_ms()
+
+    def save(self, name: str) -> CheckpointInfo:
+        """Writes the whole state atomically. All ranks call it together."""
+        require_name(name)
+        policy = self._policy
+        policy.model.scatter()
+        sets: dict[str, WeightSet] = {"weights": policy.parameters.local()}
+        if policy.own_teacher is not None:
+            sets["teacher"] = policy.own_teacher
+        if policy.moments is not None:
+            sets |= {"firstMoment": policy.moments.first, "secondMoment": policy.moments.second}
+        data = f"{name}@{secrets.token_hex(6)}"
+        return self._together(name, lambda: self._write(name, data, sets), lambda: self._discard(data))
+
+    def restore(self, name: str) -> CheckpointInfo:
+        """Reads the whole state before any of it is taken over. All ranks call it together."""
+        policy = self._policy
+        if name == INITIAL:
+            policy.start_over()
+            return self.initial()
+        require_name(name)
+        info, state = self._together(name, lambda: self._read(name))
+        policy.restore(state)
+        return info
+
+    def list(self) -> list[CheckpointInfo]:
+        """Newest first, and the initial weights last."""
+        found: list[CheckpointInfo] = []
+        for file in self.folder.glob("*.json"):
+            try:
+                require_name(file.stem)
+                found.append(_info(file.stem, self._manifest(file.stem)))
+            except (InputError, CheckpointError):
+                continue  # any other JSON file of the folder is no checkpoint
+        found.sort(key=lambda each: (-each.created_at_ms, each.name))
+        return [*found, self.initial()]
+
+    def export(self, name: str) -> str:
+        """Writes the student as a Hugging Face folder with the model's own texts; returns its path. All ranks call it together."""
+        require_name(name)
+        self._policy.model.scatter()
+        folder = self.folder / "exports" / name
+        temporary = folder / f".writing-{secrets.token_hex(6)}"
+        work = lambda: self._export(folder, temporary)  # noqa: E731
+        return self._together(name, work, lambda: shutil.rmtree(temporary, ignore_errors=True))
+
+    def initial(self) -> CheckpointInfo:
+        return CheckpointInfo(INITIAL, 0, 4 * self._policy.parameters.count, self._started_at_ms)
+
+    def sweep(self) -> None:
+        """Removes what crashed saves left; rank 0 calls it before the first save."""
+        if self._policy.model.group.rank != 0:
+            return
+        kept = {self._manifest(info.name)["folder"] for info in self.list() if info.name != INITIAL}
+        for entry in self.folder.glob("*@*"):
+            if re.fullmatch(r"[A-Za-z0-9._-]+@[0-9a-f]{12}", entry.name) and entry.name not in kept:
+                shutil.rmtree(entry, ignore_errors=True)
+        for entry in self.folder.glob(".*@*.json"):
+            entry.unlink(missing_ok=True)
+
+    def _together(self, name: str, work: Callable[[], T], undo: Callable[[], None] = lambda: None) -> T:
+        """Runs `work` on all ranks; where one fails, all fail with its error."""
+        result: T | None = None
+        failure: CheckpointError | None = None
+        try:
+            with _file_errors(self.folder / name):
+                result = work()
+        except CheckpointError as error:
+            failure = error
+            undo()
+        reasons = self._policy.model.group.gather(failure and (failure.reason, failure.file, failure.problem))
+        for reason in reasons:
+            if reason is not None:
+                raise failure or CheckpointError(*reason)
+        assert result is not None
+        return result
+
+    def _write(self, name: str, data: str, sets: dict[str, WeightSet]) -> CheckpointInfo:
+        policy, folder = self._policy, self.folder
+        writes = policy.model.group.rank == 0
+        failure: OSError | None = None
+        files: dict[str, dict[str, Any]] = {}
+        for part, weights in sets.items():
+            try:
+                files[part] = self._write_set(folder / data / f"{part}.safetensors", weights)
+            except OSError as error:
+                failure = failure or error  # the other ranks go on gathering, and this one with them
+        if failure is not None:
+            raise failure
+        manifest = {
+            **_FORMAT,
+            "name": name,
+            "version": policy.version,
+            "optimizerSteps": policy.moments.steps if policy.moments else 0,
+            "createdAtMs": _now_ms(),
+            "folder": data,
+            "files": files,
+            "extra": {},
+        }
+        if writes:
+            _sync_folder(folder / data)
+            part_file = folder / f".{data}.json"
+            _write_new(part_file, [(json.dumps(manifest, indent=2) + "\n").encode()])
+            part_file.rename(folder / f"{name}.json")
+            _sync_folder(folder)
+            for older in folder.glob(f"{name}@*"):
+                if older.name != data:
+                    shutil.rmtree(older, ignore_errors=True)
+        return _info(name, manifest)
+
+    def _write_set(self, file: Path, weights: WeightSet, metadata: dict[str, str] | None = None) -> dict[str, Any]:
+        """Float32 tensors one after the other in the order of the parameters; returns size and checksum.
+
+        Every rank takes part in gathering, whatever becomes of rank 0's writing.
+        """
+        parameters = self._policy.parameters
+        wholes = (parameters.whole(index, part) for index, part in enumerate(weights))
+        try:
+            if self._policy.model.group.rank != 0:
+                return {}
+            file.parent.mkdir(parents=True, exist_ok=True)
+            return _write_new(file, _safetensors(parameters, wholes, metadata))
+        finally:
+            for _ in wholes:
+                pass
+
+    def _discard(self, data: str) -> None:
+        """Removes an unpublished save; one that a manifest names already stays."""
+        published = any(f'"{data}"' in file.read_text() for file in self.folder.glob("*.json"))
+        if not published and self._policy.model.group.rank == 0:
+            shutil.rmtree(self.folder / data, ignore_errors=True)
+            (self.folder / f".{data}.json").unlink(missing_ok=True)
+
+    def _read(self, name: str) -> tuple[CheckpointInfo, Snapshot]:
+        manifest = self._manifest(name)
+        sets: dict[str, WeightSet] = {}
+        for part, written in manifest["files"].items():
+            file = self.folder / manifest["folder"] / f"{part}.safetensors"
+            if self._policy.model.group.rank == 0:
+                _verify(file, written)
+            sets[part] = self._read_tensors(file)
+        if "weights" not in sets:
+            raise CheckpointError("invalid", str(self.folder / f"{name}.json"), "names no weights")
+        first, second = sets.get("firstMoment"), sets.get("secondMoment")
+        if (first is None) != (second is None):
+            raise CheckpointError("invalid", name, "holds one of two optimizer moments")
+        moments = None if first is None or second is None else Moments(first, second, manifest["optimizerSteps"])
+        state = Snapshot(manifest["version"], sets["weights"], sets.get("teacher"), moments)
+        return _info(name, manifest), state
+
+    def _read_tensors(self, file: Path) -> WeightSet:
+        """This rank's part of every tensor, after all names and shapes are checked."""
+        parameters = self._policy.parameters
+        try:
+            with safe_open(file, framework="pt") as stored:
+                found = {name: tuple(stored.get_slice(name).get_shape()) for name in stored.keys()}  # noqa: SIM118
+                for name, shape in zip(parameters.names, parameters.shapes, strict=True):
+                    if name not in found:
+                        raise _invalid(file, name, f"is missing; expected shape {list(shape)}")
+                    if found[name] != shape:
+                        raise _invalid(file, name, f"expected shape {list(shape)}, found {list(found[name])}")
+                for name in found.keys() - set(parameters.names):
+                    raise _invalid(file, name, "is not a tensor of this model")
+                return [parameters.part(i, stored.get_tensor(name)) for i, name in enumerate(parameters.names)]
+        except SafetensorError as error:
+            raise CheckpointError("invalid", str(file), f"cannot be read: {error}") from error
+
+    def _manifest(self, name: str) -> dict[str, Any]:
+        """The checked manifest of a checkpoint."""
+        file = self.folder / f"{name}.json"
+        if not file.is_file():
+            raise CheckpointError("missing", str(file), "does not exist")
+        try:
+            manifest = json.loads(file.read_text())
+        except ValueError as error:
+            raise CheckpointError("invalid", str(file), f"is not JSON: {error}") from error
+        for key, right in _RULES.items():
+            value = manifest.get(key) if isinstance(manifest, dict) else None
+            if not right(value):
+                raise CheckpointError("invalid", str(file), f"{key}: {json.dumps(value)} is not right")
+        return manifest
+
+    def _export(self, folder: Path, temporary: Path) -> str:
+        policy = self._policy
+        parameters = policy.parameters
+        self._write_set(temporary / "model.safetensors", parameters.local(), {"format": "pt"})
+        if policy.model.group.rank != 0:
+            return str(folder)
+        source = policy.model.options.folder
+        config = json.loads((source / "config.json").read_text())
+        config["dtype" if "dtype" in config else "torch_dtype"] = "float32"
+        _write_new(temporary / "config.json", [(json.dumps(config, indent=2) + "\n").encode()])
+        for name in TEXT_FILES:
+            if (source / name).is_file():
+                _write_new(temporary / name, [(source / name).read_bytes()])
+        for file in temporary.iterdir():
+            file.rename(folder / file.name)
+        # The index of a sharded model would hide the file just written.
+        (folder / "model.safetensors.index.json").unlink(missing_ok=True)
+        temporary.rmdir()
+        return str(folder)
+
+
+def _safetensors(
+    parameters: Parameters, wholes: Iterator[Tensor], metadata: dict[str, str] | None
+) -> Iterator[bytes | memoryview]:
+    """The pieces of a safetensors file of float32 tensors."""
+    header: dict[str, Any] = {} if metadata is None else {"__metadata__": metadata}
+    begin = 0
+    for name, shape in zip(parameters.names, parameters.shapes, strict=True):
+        end = begin + 4 * math.prod(shape)
+        header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [begin, end]}
+        begin = end
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    yield struct.pack("<Q", len(text)) + text
+    for tensor in wholes:
+        values = tensor.detach().to("cpu", torch.float32).contiguous().numpy().reshape(-1)
+        yield values.data.cast("B")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _are_files(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        part in _PARTS
+        and isinstance(each, dict)
+        and _is_count(each.get("sizeBytes"))
+        and isinstance(each.get("sha256"), str)
+        for part, each in value.items()
+    )
+
+
+_RULES: dict[str, Callable[[Any], bool]] = {
+    "format": lambda value: value == _FORMAT["format"],
+    "formatVersion": lambda value: value == _FORMAT["formatVersion"],
+    "folder": lambda value: isinstance(value, str) and re.fullmatch(r"[\w.-]+@[0-9a-f]+", value) is not None,
+    "extra": lambda value: isinstance(value, dict),
+    "files": _are_files,
+    "version": _is_count,
+    "optimizerSteps": _is_count,
+    "createdAtMs": _is_count,
+}
+
+
+def _info(name: str, manifest: dict[str, Any]) -> CheckpointInfo:
+    size = sum(file["sizeBytes"] for file in manifest["files"].values())
+    return CheckpointInfo(name, manifest["version"], size, manifest["createdAtMs"])
+
+
+def _invalid(file: Path, tensor: str, problem: str) -> CheckpointError:
+    return CheckpointError("invalid", str(file), f'tensor "{tensor}": {problem}')
+
+
+def _verify(file: Path, written: dict[str, Any]) -> None:
+    if not file.is_file():
+        raise CheckpointError("invalid", str(file), "is missing from the checkpoint")
+    if (size := file.stat().st_size) != written["sizeBytes"]:
+        problem = f"has {size} bytes where {written['sizeBytes']} were written; it is corrupt"
+        raise CheckpointError("invalid", str(file), problem)
+    with file.open("rb") as stream:
+        if hashlib.file_digest(stream, "sha256").hexdigest() != written["sha256"]:
+            raise CheckpointError("invalid", str(file), "does not have the SHA-256 it was written with; it is corrupt")
+
+
+def _write_new(file: Path, pieces: Any) -> dict[str, Any]:
+    """Writes pieces to a file that must not exist yet, flushed to the disk; returns size and checksum."""
+    digest, size = hashlib.sha256(), 0
+    with file.open("xb") as stream:
+        for piece in pieces:
+            view = memoryview(piece)
+            for begin in range(0, len(view), _PIECE):
+                stream.write(view[begin : begin + _PIECE])
+                digest.update(view[begin : begin + _PIECE])
+            size += len(view)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return {"sizeBytes": size, "sha256": digest.hexdigest()}
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _file_errors(file: Path) -> Iterator[None]:
+    """What the file system says, as a CheckpointError."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        problem = "no space left on the disk" if full else (error.strerror or str(error))
+        raise CheckpointError("no-space" if full else "io", str(error.filename or file), problem) from error
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

@@ -1,0 +1,212 @@
+"""One rank's half of the work: it performs the actions that rank 0 decides on, and all ranks perform the same ones in order."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from policy_torch.batches import Continuation
+from policy_torch.checkpoint import Checkpoints
+from policy_torch.errors import CancelledWork, CheckpointError, FullError, InputError, UnsupportedError
+from policy_torch.generate import Decoder, Finished, Sample
+from policy_torch.group import Group
+from policy_torch.model import LoadedModel, ModelOptions
+from policy_torch.plan import TrainExample, TrainPlan, TrainReport
+from policy_torch.policy import Policy
+from policy_torch.score import CompletionScore, score
+from policy_torch.train import Transaction, out_of_memory
+
+log = logging.getLogger(__name__)
+
+#: Errors that every rank raises alike, after which the group goes on.
+EXPECTED = (InputError, CheckpointError, UnsupportedError, FullError, CancelledWork)
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Some tokens of every running completion."""
+
+    #: Samples that get a slot, by rank.
+    start: list[list[Sample]]
+    #: Requests that nobody waits for any more.
+    drop: set[int] = field(default_factory=set)
+    steps: int = 1
+
+
+@dataclass(frozen=True)
+class Ticked:
+    """What a tick did on one rank."""
+
+    finished: list[Finished]
+    free: int
+    running: int
+    #: Why the rank lost all its completions, if it did.
+    failure: str | None = None
+
+
+@dataclass(frozen=True)
+class Score:
+    """Scores of given completions."""
+
+    continuations: list[Continuation]
+    teacher: bool
+    temperature: float
+    top_k: int
+
+
+@dataclass(frozen=True)
+class Train:
+    """One transaction."""
+
+    plan: TrainPlan
+    examples: list[TrainExample]
+
+
+@dataclass(frozen=True)
+class Save:
+    name: str
+
+
+@dataclass(frozen=True)
+class Restore:
+    name: str
+
+
+@dataclass(frozen=True)
+class Export:
+    name: str
+
+
+@dataclass(frozen=True)
+class Copy:
+    """All weights in float32 on the host of rank 0."""
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Nothing: it tells the others that rank 0 lives."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """The end."""
+
+
+Action = Tick | Score | Train | Save | Restore | Export | Copy | Idle | Stop
+
+
+@dataclass(frozen=True)
+class CoreOptions:
+    """How a rank works."""
+
+    model: ModelOptions
+    checkpoints: Path
+    #: Completions sampled side by side, on each rank.
+    generation_slots: int
+    #: Tokens in one forward and backward pass, on each rank.
+    micro_batch_tokens: int
+
+
+class Core:
+    """A rank's model, with everything that is done to it."""
+
+    def __init__(self, options: CoreOptions, group: Group) -> None:
+        self.options, self.group = options, group
+        self.model = LoadedModel(options.model, group)
+        self.policy = Policy(self.model)
+        self.checkpoints = Checkpoints(options.checkpoints, self.policy)
+        self.checkpoints.sweep()
+        self.decoder = self._new_decoder()
+
+    def follow(self) -> None:
+        """Performs what rank 0 decides on until it says stop; ranks other than 0 live here."""
+        while True:
+            action = self.group.broadcast(None)
+            if isinstance(action, Stop):
+                return
+            try:
+                self.perform(action)
+            except EXPECTED:
+                continue  # rank 0 raised it too, and answers for it
+
+    def perform(self, action: Action, cancelled: Callable[[], bool] = lambda: False) -> object:
+        """What the action returns is whole on rank 0. `cancelled` is asked on rank 0 alone."""
+
+        def checkpoint() -> None:
+            if self.group.most(int(cancelled())):
+                raise CancelledWork
+
+        match action:
+            case Tick():
+                return self.group.gather(self._tick(action))
+            case Score():
+                return self._score(action, checkpoint)
+            case Train(plan, examples):
+                return self._train(plan, examples, checkpoint)
+            case Save(name):
+                return self.checkpoints.save(name)
+            case Restore(name):
+                return self.checkpoints.restore(name)
+            case Export(name):
+                return self.checkpoints.export(name), self.policy.version
+            case Copy():
+                return self._copy()
+            case Idle() | Stop():
+                return None
+
+    def _tick(self, tick: Tick) -> Ticked:
+        """No collective runs in here, so ranks may take different paths."""
+        decoder = self.decoder
+        try:
+            self.model.gather()
+            decoder.drop(tick.drop)
+            finished: list[Finished] = []
+            mine = tick.start[self.group.rank]
+            if mine:
+                finished += decoder.start(mine, self.policy.version)
+            for _ in range(tick.steps):
+                finished += decoder.step()
+            return Ticked(finished, decoder.free, decoder.running)
+        except (FloatingPointError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and not out_of_memory(error):
+                raise
+            self.decoder = self._new_decoder()
+            memory = "Memory ran out while sampling. Set BACKSIGHT_GENERATION_SLOTS lower."
+            failure = str(error) if isinstance(error, FloatingPointError) else memory
+            return Ticked([], self.decoder.free, 0, failure)
+
+    def _score(self, call: Score, checkpoint: Callable[[], None]) -> list[CompletionScore]:
+        self.model.scatter()
+        with self.policy.parameters.exchanged(self.policy.teacher if call.teacher else None):
+            scores = score(
+                self.model,
+                call.continuations,
+                self.options.micro_batch_tokens,
+                call.temperature,
+                call.top_k,
+                checkpoint,
+            )
+            self.model.scatter()
+        return scores
+
+    def _train(self, plan: TrainPlan, examples: list[TrainExample], checkpoint: Callable[[], None]) -> TrainReport:
+        return Transaction(self.policy, plan, examples, self.options.micro_batch_tokens, checkpoint).run()
+
+    def _copy(self) -> tuple[int, list[torch.Tensor]]:
+        self.model.scatter()
+        parameters = self.policy.parameters
+        wholes = (parameters.whole(index, part) for index, part in enumerate(parameters.local()))
+        return self.policy.version, [each.to("cpu", torch.float32, copy=True) for each in wholes]
+
+    def _new_decoder(self) -> Decoder:
+        return Decoder(self.model, self.options.generation_slots, self.options.micro_batch_tokens)
+
+
+def local_rank() -> int:
+    """This process's place on its machine, as torchrun says."""
+    return int(os.environ.get("LOCAL_RANK", "0"))

@@ -1,0 +1,277 @@
+"""The model: any decoder that transformers loads, with its head apart, whole on one device or sharded by FSDP2 over a group."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+import transformers
+from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from transformers import AutoModelForCausalLM
+
+from policy_torch.batches import MicroBatch
+from policy_torch.errors import CheckpointError, UnsupportedError
+from policy_torch.group import Group
+from policy_torch.head import Head
+from policy_torch.weights import Parameters
+
+T = TypeVar("T")
+
+#: What transformers loads: it has no type of its own that says what is used here.
+LanguageModel = Any
+
+#: Attention of which a position's past is a matter of distance alone, so that rows of a cache may be shifted.
+SHIFTABLE = {"full_attention", "sliding_attention"}
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a caller must know of a model."""
+
+    name: str
+    #: config.json `model_type`.
+    architecture: str
+    parameter_count: int
+    vocabulary_size: int
+    #: Longest prompt plus completion, in tokens.
+    context_window: int
+    stop_ids: list[int]
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """How a model is loaded."""
+
+    folder: Path
+    device: torch.device
+    #: Type in which matrices are multiplied; weights, gradients and the objective are float32 whatever it is.
+    compute: torch.dtype = torch.float32
+    #: Keeps each layer's input alone for the backward pass, and computes the rest again.
+    recompute_layers: bool = False
+
+
+class PolicyModel(nn.Module):
+    """A causal language model whose head is applied by the caller.
+
+    Everything is computed inside `forward`, which runs what it is given: so the parameters of the root (embedding, last norm,
+    head) are gathered around it when the model is sharded.
+    """
+
+    def __init__(self, language_model: LanguageModel) -> None:
+        super().__init__()
+        self.language_model: LanguageModel = language_model
+        config = language_model.config.get_text_config()
+        self.scale = float(getattr(config, "logit_scale", None) or 1.0) / float(
+            getattr(config, "logits_scaling", None) or 1.0
+        )
+        self.cap: float | None = getattr(config, "final_logit_softcapping", None)
+
+    def forward(self, work: Callable[[PolicyModel], T]) -> T:
+        return work(self)
+
+    def head(self) -> Head:
+        """The projection to logits; to be used inside `forward`."""
+        output = self.language_model.get_output_embeddings()
+        return Head(output.weight, getattr(output, "bias", None), self.scale, self.cap)
+
+    def hidden(self, batch: MicroBatch) -> Tensor:
+        """Final hidden states that predict the completion tokens. Shape [N, D].
+
+        Rows are padded on the right, where a causal model does not look, so no mask is needed.
+        """
+        states = self.language_model.base_model(input_ids=batch.ids, use_cache=False).last_hidden_state  # [B, T, D]
+        return states.flatten(0, 1).index_select(0, batch.rows)
+
+
+class LoadedModel:
+    """A model on its device, with what is known of it."""
+
+    def __init__(self, options: ModelOptions, group: Group) -> None:
+        self.options, self.group = options, group
+        self.device = options.device
+        language_model = read_model(options.folder)
+        self.config = language_model.config
+        module = PolicyModel(language_model)
+        _check_head(module, options.folder)
+        named = _named_parameters(module)
+        self.card = _card(options.folder, language_model, sum(each.numel() for _, each in named))
+        if options.recompute_layers:
+            _recompute_layers(language_model)
+        self.sharded = group.size > 1 or options.compute != torch.float32
+        self.module = _shard(module, options, group) if self.sharded else module.to(options.device)
+        self.parameters = Parameters(_named_parameters(self.module))
+        self._gathered = False
+
+    @property
+    def can_generate(self) -> bool:
+        return set(getattr(self.config.get_text_config(), "layer_types", None) or SHIFTABLE) <= SHIFTABLE
+
+    def run(self, work: Callable[[PolicyModel], T]) -> T:
+        """Runs `work` with the root's parameters gathered."""
+        return self.module(work)
+
+    def head_copy(self) -> Head:
+        """The head for use outside `run`: over the model's memory, or gathered from all shards in the compute type."""
+        if not self.sharded:
+            return self.module.head().detached()
+        self.scatter()
+        output = self.module.language_model.get_output_embeddings()
+        bias = getattr(output, "bias", None)
+        return Head(
+            self._whole(output.weight), None if bias is None else self._whole(bias), self.module.scale, self.module.cap
+        )
+
+    def _whole(self, sharded: Any) -> Tensor:
+        return sharded.full_tensor().detach().to(self.options.compute)
+
+    def gather(self) -> None:
+        """Keeps all parameters gathered on every rank until `scatter`, so that forward passes need no other rank."""
+        if not self.sharded or self._gathered:
+            return
+        for each in self._shards():
+            each.set_reshard_after_forward(False, recurse=False)
+            each.unshard()
+        self._gathered = True
+
+    def scatter(self) -> None:
+        """Leaves every rank its shards alone; needed before any weight is changed."""
+        if not self.sharded:
+            return
+        for each in self._shards():
+            each.set_reshard_after_forward(True, recurse=False)
+            each.reshard()
+        self._gathered = False
+
+    def abandon(self) -> None:
+        """Forgets a pass that an error broke off."""
+        if self.sharded:
+            root: Any = self.module
+            root.reset_iter_state()
+        self.parameters.clear_gradients()
+        self.scatter()
+
+    def _shards(self) -> list[FSDPModule]:
+        return [each for each in self.module.modules() if isinstance(each, FSDPModule)]
+
+
+def read_model(folder: Path) -> LanguageModel:
+    """The language model in float32 on the CPU, without dropout."""
+    config = folder / "config.json"
+    if not config.is_file():
+        raise CheckpointError("missing", str(config), "does not exist")
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
+        )
+    except Exception as error:
+        raise CheckpointError("invalid", str(folder), f"cannot be loaded: {_first_line(error)}") from error
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        if isinstance(getattr(module, "attention_dropout", None), float):
+            module.attention_dropout = 0.0
+    return model.eval()
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def _named_parameters(module: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    return [(name.removeprefix("language_model."), each) for name, each in module.named_parameters()]
+
+
+@torch.no_grad()
+def _check_head(module: PolicyModel, folder: Path) -> None:
+    """The head apart must give what the architecture itself gives: else logits are made in a way unknown here."""
+    ids = torch.arange(4)[None]
+    expected = module.language_model(input_ids=ids).logits  # [1, 4, V]
+    states = module.language_model.base_model(input_ids=ids).last_hidden_state
+    found = module.head().logits(states[0])
+    if found.shape != expected[0].shape or not torch.allclose(found, expected[0].float(), rtol=1e-4, atol=1e-4):
+        raise UnsupportedError(
+            "ARCHITECTURE",
+            f"{folder}: {module.language_model.config.model_type} forms logits in a way that is unknown here.",
+        )
+
+
+def _card(folder: Path, model: LanguageModel, parameter_count: int) -> ModelCard:
+    config = model.config.get_text_config()
+    return ModelCard(
+        folder.resolve().name,
+        model.config.model_type,
+        parameter_count,
+        model.get_output_embeddings().weight.shape[0],
+        int(config.max_position_embeddings),
+        _stop_ids(folder),
+    )
+
+
+def _stop_ids(folder: Path) -> list[int]:
+    """generation_config.json's `eos_token_id`, else config.json's."""
+    for name in ("generation_config.json", "config.json"):
+        file = folder / name
+        ids = json.loads(file.read_text()).get("eos_token_id") if file.is_file() else None
+        if ids is not None:
+            return list(ids) if isinstance(ids, list) else [int(ids)]
+    return []
+
+
+def _recompute_layers(model: LanguageModel) -> None:
+    model.gradient_checkpointing_enable({"use_reentrant": False})
+    model.train()  # layers are recomputed in training mode alone; there is no dropout
+
+
+def _shard(module: PolicyModel, options: ModelOptions, group: Group) -> PolicyModel:
+    """Shards every layer, and the rest with the root: float32 shards, gathered in the compute type, reduced in float32."""
+    mesh = group.mesh(options.device)
+    precision = MixedPrecisionPolicy(param_dtype=options.compute, reduce_dtype=torch.float32, cast_forward_inputs=False)
+    for layer in _layers(module):
+        fully_shard(layer, mesh=mesh, mp_policy=precision)
+    fully_shard(module, mesh=mesh, mp_policy=precision)
+    for each in module.modules():
+        if isinstance(each, FSDPModule):
+            # Token scales look at the whole mini-batch: gradients of ranks are summed, not averaged.
+            each.set_gradient_divide_factor(1.0)
+    return module
+
+
+def _layers(module: PolicyModel) -> Sequence[nn.Module]:
+    count = module.language_model.config.get_text_config().num_hidden_layers
+    lists = [each for each in module.modules() if isinstance(each, nn.ModuleList) and len(each) == count]
+    if not lists:
+        raise UnsupportedError("SHARDING", f"No list of {count} layers was found in the model.")
+    return list(lists[0])
+
+
+def engine_version() -> str:
+    return f"{torch.__version__} (transformers {transformers.__version__})"
+
+
+def quiet_libraries() -> None:
+    """Libraries below say what matters by errors; their progress bars and notices would break the log's lines."""
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    logging.getLogger("torch").setLevel(logging.ERROR)
+
+
+def device_of(name: str, local_rank: int) -> torch.device:
+    """`auto` is the GPU of this rank where there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda":
+        torch.cuda.set_device(local_rank)
+        return torch.device("cuda", local_rank)
+    return torch.device(name)
+
+
+def compute_type(name: str, device: torch.device) -> torch.dtype:
+    """`auto` is bfloat16 on a GPU and float32 elsewhere."""
+    types: dict[str, Any] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    return types["bfloat16" if device.type == "cuda" else "float32"] if name == "auto" else types[name]

@@ -1,0 +1,214 @@
+"""The edge of the room: unpack, call the engine, pack."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+from backsight.policy.v1 import policy_pb2 as proto
+from backsight.policy.v1 import policy_pb2_grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from policy_torch import pack
+from policy_torch.admission import Admission
+from policy_torch.checkpoint import INITIAL, CheckpointInfo, require_name
+from policy_torch.core import Copy, Export, Restore, Save, Train
+from policy_torch.edge import Calls, refuse
+from policy_torch.engine import Engine
+from policy_torch.errors import CheckpointError
+from policy_torch.failures import failed_precondition, unimplemented
+from policy_torch.unpack import read_transaction, unpack_generate, unpack_score
+
+log = logging.getLogger(__name__)
+
+SERVICE = "backsight.policy.v1.PolicyService"
+MAX_MESSAGE_BYTES = 64 * 2**20
+#: Training transactions being streamed, waiting or trained; the engine takes one at a time.
+MAX_TRANSACTIONS = 4
+#: Score calls running or waiting.
+MAX_SCORE_CALLS = 64
+#: Copies of the weights being streamed: each is a whole model on the host.
+MAX_PULLS = 2
+#: How long calls may take to end once they are told to, in seconds.
+FORCE_AFTER_S = 1.0
+
+
+class PolicyService(policy_pb2_grpc.PolicyServiceServicer):  # type: ignore[misc] # generated code is not typed
+    """PolicyService over an engine."""
+
+    def __init__(
+        self, engine: Engine, texts: tuple[str, str, str], max_examples: int, max_pending_completions: int
+    ) -> None:
+        self._engine, self._texts, self._max_examples = engine, texts, max_examples
+        self._card = engine.core.model.card
+        self._completions = Admission("completions", max_pending_completions, 1000)
+        self._transactions = Admission("training transactions", MAX_TRANSACTIONS, 2000)
+        self._score_calls = Admission("Score calls", MAX_SCORE_CALLS, 500)
+        self._pulls = Admission("copies of the weights", MAX_PULLS, 2000)
+        self.calls = Calls()
+        for name in (
+            "Describe",
+            "Score",
+            "TrainStep",
+            "SaveCheckpoint",
+            "RestoreCheckpoint",
+            "ListCheckpoints",
+            "ExportCheckpoint",
+        ):
+            setattr(self, name, self.calls.unary(getattr(self, name)))
+        for name in ("Generate", "PullWeights"):
+            setattr(self, name, self.calls.stream(getattr(self, name)))
+
+    async def Describe(self, request: proto.DescribeRequest, context: Any) -> proto.DescribeResponse:
+        return pack.describe(self._engine.core, self._texts, self._max_examples)
+
+    async def Generate(self, request: proto.GenerateRequest, context: Any) -> AsyncIterator[proto.GenerateResponse]:
+        asked = unpack_generate(request, self._card)
+        if not self._engine.core.model.can_generate:
+            why = f"Generation for {self._card.architecture} is not written: its layers keep more than keys and values."
+            raise refuse(unimplemented("GENERATION", why))
+        with self._completions.enter(len(asked.prompts) * asked.group_size):
+            finished = self._engine.generate(asked.prompts, asked.group_size, asked.sampling)
+            try:
+                async for each in finished:
+                    yield pack.completion(each)
+            finally:
+                await finished.aclose()
+
+    async def Score(self, request: proto.ScoreRequest, context: Any) -> proto.ScoreResponse:
+        asked = unpack_score(request, self._card)
+        with self._score_calls.enter():
+            return pack.scores(await self._engine.call(asked), self._engine.version)
+
+    async def TrainStep(self, requests: AsyncIterator[proto.TrainStepRequest], context: Any) -> proto.TrainStepResponse:
+        with self._transactions.enter():
+            asked = await read_transaction(requests, self._card, self._max_examples)
+            await _cancellation_settled(context)
+            report = await self._engine.call(Train(asked.plan, asked.examples))
+        skipped = sum(step.skipped for step in report.steps)
+        if skipped > 0:
+            log.warning("a gradient was not finite: the weights stayed", extra={"facts": {"skipped": skipped}})
+        facts = {"runId": asked.run_id, "step": asked.step, "version": report.version, "seconds": report.seconds}
+        log.info("training step taken", extra={"facts": facts})
+        return pack.report(report)
+
+    async def SaveCheckpoint(self, request: proto.SaveCheckpointRequest, context: Any) -> proto.SaveCheckpointResponse:
+        require_name(request.name)
+        info: CheckpointInfo = await self._engine.call(Save(request.name))
+        log.info("checkpoint saved", extra={"facts": {"checkpoint": info.name, "version": info.version}})
+        return proto.SaveCheckpointResponse(checkpoint=pack.checkpoint(info))
+
+    async def RestoreCheckpoint(
+        self, request: proto.RestoreCheckpointRequest, context: Any
+    ) -> proto.RestoreCheckpointResponse:
+        if request.name != INITIAL:
+            require_name(request.name)
+        info: CheckpointInfo = await self._engine.call(Restore(request.name))
+        log.info("checkpoint restored", extra={"facts": {"checkpoint": info.name, "version": info.version}})
+        return proto.RestoreCheckpointResponse(checkpoint=pack.checkpoint(info))
+
+    async def ListCheckpoints(
+        self, request: proto.ListCheckpointsRequest, context: Any
+    ) -> proto.ListCheckpointsResponse:
+        found = await asyncio.to_thread(self._engine.core.checkpoints.list)
+        return proto.ListCheckpointsResponse(checkpoints=[pack.checkpoint(each) for each in found])
+
+    async def ExportCheckpoint(
+        self, request: proto.ExportCheckpointRequest, context: Any
+    ) -> proto.ExportCheckpointResponse:
+        if request.layout == proto.EXPORT_LAYOUT_PEFT:
+            raise refuse(unimplemented("PEFT_EXPORT", "This engine trains no adapter to export."))
+        require_name(request.name)
+        path, version = await self._engine.call(Export(request.name))
+        log.info("weights exported", extra={"facts": {"path": path, "version": version}})
+        return proto.ExportCheckpointResponse(path=path, version=version)
+
+    async def PullWeights(
+        self, request: proto.PullWeightsRequest, context: Any
+    ) -> AsyncIterator[proto.PullWeightsResponse]:
+        base = request.base_version if request.HasField("base_version") else None
+        if base is not None and base != self._engine.version:
+            gone = f"version {base} is no longer kept; ask for the whole"
+            raise refuse(failed_precondition("base_version", gone))
+        with self._pulls.enter():
+            version, tensors = await self._engine.call(Copy())
+            for message in pack.weights(version, self._engine.core.policy.parameters.names, tensors, base):
+                yield message
+
+
+class Server:
+    """A server that answers calls until it is drained."""
+
+    def __init__(
+        self, service: PolicyService, server: grpc.aio.Server, health_service: health.aio.HealthServicer, port: int
+    ) -> None:
+        self._service, self._server, self._health, self.port = service, server, health_service, port
+
+    @staticmethod
+    async def start(service: PolicyService, address: str) -> Server:
+        """Starts serving, with health and reflection; raises RuntimeError when the address cannot be listened on."""
+        server = grpc.aio.server(options=_options())
+        policy_pb2_grpc.add_PolicyServiceServicer_to_server(service, server)
+        health_service = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
+        reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+        port = server.add_insecure_port(address)
+        await server.start()
+        await health_service.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
+        return Server(service, server, health_service, port)
+
+    async def drain(self, grace_s: float = 10.0) -> None:
+        """Says NOT_SERVING, takes no new calls, waits for those in flight, then ends what is left with UNAVAILABLE."""
+        await self._health.enter_graceful_shutdown()
+        stopped = asyncio.ensure_future(self._server.stop(grace_s + FORCE_AFTER_S))
+        done, _ = await asyncio.wait([stopped], timeout=grace_s)
+        if not done:
+            self._service.calls.end()
+        await stopped
+
+
+def read_texts(folder: Path) -> tuple[str, str, str]:
+    """tokenizer.json, the chat template in Jinja (empty when there is none), and tokenizer_config.json."""
+    tokenizer = folder / "tokenizer.json"
+    if not tokenizer.is_file():
+        raise CheckpointError("missing", str(tokenizer), "does not exist")
+    settings = folder / "tokenizer_config.json"
+    settings_text = settings.read_text() if settings.is_file() else "{}"
+    template = folder / "chat_template.jinja"
+    chat_template = template.read_text() if template.is_file() else _template_of(json.loads(settings_text))
+    return tokenizer.read_text(), chat_template, settings_text
+
+
+def _template_of(settings: dict[str, Any]) -> str:
+    """`chat_template` is one template, or a list of named ones of which `default` is taken."""
+    template = settings.get("chat_template", "")
+    if isinstance(template, list):
+        template = next((each.get("template", "") for each in template if each.get("name") == "default"), "")
+    return template if isinstance(template, str) else ""
+
+
+async def _cancellation_settled(context: Any) -> None:
+    """Waits until a cancellation that came with the end of the stream is known: a caller that vanishes ends its stream too."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+    if context.cancelled():
+        raise asyncio.CancelledError
+
+
+def _options() -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        # A caller that vanished without a word is noticed within 80 seconds, and what it held is freed.
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+        # Two rooms at one address would share its calls in silence.
+        ("grpc.so_reuseport", 0),
+    ]
