@@ -12,6 +12,10 @@ const settings = {
   microBatchTokens: setting.integer('BACKSIGHT_MICRO_BATCH_TOKENS', 8, 4_194_304, 4096),
   maxExamples: setting.integer('BACKSIGHT_MAX_EXAMPLES', 1, 1_000_000, 16_384),
   maxPendingCompletions: setting.integer('BACKSIGHT_MAX_PENDING_COMPLETIONS', 1, 1_000_000, 16_384),
+  follow: setting.maybe(setting.address('BACKSIGHT_POLICY_FOLLOW')),
+  followIntervalMs: setting.integer('BACKSIGHT_POLICY_FOLLOW_INTERVAL_MS', 10, 3_600_000, 500),
+  followStaleAfterMs: setting.integer('BACKSIGHT_POLICY_FOLLOW_STALE_AFTER_MS', 100, 86_400_000, 30_000),
+  followType: setting.choice('BACKSIGHT_POLICY_FOLLOW_TYPE', ['float32', 'bfloat16'], 'float32'),
 };
 
 export type PolicyConfig = SettingValues<typeof settings>;

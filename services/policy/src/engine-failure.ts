@@ -6,9 +6,11 @@ import {
   invalidArgument,
   notFound,
   resourceExhausted,
+  unavailable,
   unimplemented,
 } from '@backsight/rpc';
 import { BusyError } from './admission.js';
+import { NotYetFollowingError } from './weights/follower.js';
 
 /** Time in which a person may free disk space, in milliseconds. */
 const diskRetryMs = 60_000;
@@ -18,6 +20,7 @@ export function failureOf(error: unknown, name = ''): unknown {
   if (error instanceof EngineInputError) return invalidArgument(error.violations);
   if (error instanceof UnsupportedError) return unimplemented(error.reason, error.message);
   if (error instanceof BusyError) return resourceExhausted(error.message, error.retryAfterMs);
+  if (error instanceof NotYetFollowingError) return unavailable(error.message, error.retryAfterMs);
   if (error instanceof VersionMismatchError) return versionMismatch(error);
   if (error instanceof CheckpointError) return checkpointFailure(error, name);
   return error;

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-/** The policy as a process. */
+/** The policy as a process; `--follow host:port` stands for BACKSIGHT_POLICY_FOLLOW. */
+import { parseArgs } from 'node:util';
 import { readModelTexts } from '@backsight/engine';
 import { loadOrtEngine } from '@backsight/engine-ort';
 import { runRoom } from '@backsight/rpc';
@@ -8,7 +9,10 @@ import { startPolicy } from './policy.js';
 
 await runRoom({
   name: 'policy',
-  config: () => readConfig(process.env),
+  config: () => {
+    const { follow } = parseArgs({ options: { follow: { type: 'string' } } }).values;
+    return readConfig({ ...process.env, ...(follow !== undefined && { BACKSIGHT_POLICY_FOLLOW: follow }) });
+  },
   start: async (config, { logger }) => {
     const { model, checkpoints, threads, generationSlots, microBatchTokens } = config;
     const texts = await readModelTexts(model);

@@ -2,11 +2,12 @@
 import * as proto from '@backsight/contract/policy';
 import type { CheckpointInfo, Engine, ModelTexts, SampledCompletion, TrainReport } from '@backsight/engine';
 
-/** What Describe tells of an engine, its model's texts and the room's limits. */
+/** What Describe tells of an engine, its model's texts and the room's limits, and whether it trains. */
 export function packDescription(
   engine: Engine,
   texts: ModelTexts,
   maxExamples: number,
+  trains: boolean,
 ): proto.DescribeResponse {
   const { card, info, version } = engine;
   return {
@@ -15,25 +16,29 @@ export function packDescription(
     tokenizerJson: texts.tokenizerJson,
     chatTemplate: texts.chatTemplate,
     tokenizerConfigJson: texts.tokenizerConfigJson,
-    training: {
-      objectives: [
-        proto.ObjectiveKind.DISTILLATION,
-        proto.ObjectiveKind.POLICY_GRADIENT,
-        proto.ObjectiveKind.LIKELIHOOD,
-      ],
-      teachers: [
-        proto.TeacherKind.EMA,
-        proto.TeacherKind.FROZEN,
-        proto.TeacherKind.LIVE,
-        proto.TeacherKind.TRUST_REGION,
-      ],
-      maxSupport: 0,
-    },
+    training: trains ? everything : nothing,
     limits: { generationSlots: info.generationSlots, maxExamples, microBatchTokens: info.microBatchTokens },
     engine: { name: info.name, version: info.version, device: info.device, threads: info.threads },
     version,
   };
 }
+
+const everything: proto.TrainingCapabilities = {
+  objectives: [
+    proto.ObjectiveKind.DISTILLATION,
+    proto.ObjectiveKind.POLICY_GRADIENT,
+    proto.ObjectiveKind.LIKELIHOOD,
+  ],
+  teachers: [
+    proto.TeacherKind.EMA,
+    proto.TeacherKind.FROZEN,
+    proto.TeacherKind.LIVE,
+    proto.TeacherKind.TRUST_REGION,
+  ],
+  maxSupport: 0,
+};
+
+const nothing: proto.TrainingCapabilities = { objectives: [], teachers: [], maxSupport: 0 };
 
 export function packCompletion(completion: SampledCompletion): proto.Completion {
   const { tokenIds, logprobs, finishReason } = completion;

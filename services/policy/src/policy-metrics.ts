@@ -6,6 +6,7 @@ export interface PolicyMetrics {
   sampled(tokenCount: number, finishReason: SampledCompletion['finishReason']): void;
   trained(report: TrainReport): void;
   versionIs(version: number): void;
+  staleIs(stale: boolean): void;
 }
 
 /** Registers the figures. */
@@ -37,6 +38,11 @@ export function policyMetrics(registry: Registry, version: number): PolicyMetric
     help: 'Optimizer steps whose gradient was not finite.',
     registers,
   });
+  const staleness = new Gauge({
+    name: 'policy_weights_stale',
+    help: '1 while this policy follows a trainer that does not answer.',
+    registers,
+  });
   versions.set(version);
   return {
     sampled: (tokenCount, finishReason) => {
@@ -50,6 +56,9 @@ export function policyMetrics(registry: Registry, version: number): PolicyMetric
     },
     versionIs: (current) => {
       versions.set(current);
+    },
+    staleIs: (stale) => {
+      staleness.set(stale ? 1 : 0);
     },
   };
 }

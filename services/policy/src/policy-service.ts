@@ -1,13 +1,17 @@
 /** The edge of the room: unpack, call the engine, pack. */
-import { ExportLayout, type PolicyServiceImplementation } from '@backsight/contract/policy';
+import { DataType, ExportLayout, type PolicyServiceImplementation } from '@backsight/contract/policy';
 import { checkpointNameViolation, initialCheckpoint, type Engine, type ModelTexts } from '@backsight/engine';
-import { invalidArgument, unimplemented, type CallIdentity } from '@backsight/rpc';
+import { failedPrecondition, invalidArgument, unimplemented, type CallIdentity } from '@backsight/rpc';
 import { Admission, type Admissions } from './admission.js';
 import { failureOf } from './engine-failure.js';
 import { packCheckpoint, packCompletion, packDescription, packReport } from './pack-responses.js';
 import type { PolicyMetrics } from './policy-metrics.js';
 import { readTransaction } from './read-transaction.js';
 import { unpackGenerate, unpackScore } from './unpack-requests.js';
+import type { Follower } from './weights/follower.js';
+import { packWeights } from './weights/pack-weights.js';
+import type { SentType } from './weights/snapshot.js';
+import type { WeightSource } from './weights/weight-source.js';
 
 /** What the service stands on. */
 export interface PolicyServiceOptions {
@@ -17,22 +21,43 @@ export interface PolicyServiceOptions {
   /** Examples accepted in one TrainStep. */
   readonly maxExamples: number;
   readonly admissions: Admissions;
+  /** The weights for those who follow this policy. */
+  readonly source: WeightSource;
+  /** The trainer whose weights this policy follows; absent: it trains its own. */
+  readonly follower: (Pick<Follower, 'requireWeights'> & { readonly trainer: string }) | undefined;
 }
 
 /** Training transactions being streamed, waiting or trained; the engine takes one at a time. */
 const maxTransactions = 4;
 
+/** Weights being streamed to followers. */
+const maxPulls = 32;
+
 /** Implements PolicyService over an engine. */
 export function policyService(options: PolicyServiceOptions): PolicyServiceImplementation<CallIdentity> {
-  const { engine, texts, metrics, maxExamples } = options;
+  const { engine, texts, metrics, source, follower, maxExamples } = options;
   const { completions, scoreCalls } = options.admissions;
   const transactions = new Admission('training transactions', maxTransactions, 2000);
+  const pulls = new Admission('pulls of weights', maxPulls, 500);
+  const requireTrainer = () => {
+    if (follower === undefined) return;
+    const where = `send this call to the trainer at ${follower.trainer}, whose weights this policy follows`;
+    throw failedPrecondition('policy', `samples only; ${where}`);
+  };
+  const requireWeights = () => {
+    try {
+      follower?.requireWeights();
+    } catch (error) {
+      throw failureOf(error);
+    }
+  };
 
   return {
-    describe: () => Promise.resolve(packDescription(engine, texts, maxExamples)),
+    describe: () => Promise.resolve(packDescription(engine, texts, maxExamples, follower === undefined)),
 
     async *generate(message, { signal }) {
       const request = unpackGenerate(message, engine.card);
+      requireWeights();
       const leave = enter(completions, request.prompts.length * request.groupSize);
       try {
         for await (const completion of engine.generate(request, signal)) {
@@ -48,6 +73,8 @@ export function policyService(options: PolicyServiceOptions): PolicyServiceImple
 
     async score(message, { signal }) {
       const request = unpackScore(message, engine.card);
+      if (request.weights === 'teacher') requireTrainer();
+      requireWeights();
       const leave = enter(scoreCalls);
       try {
         const scores = await engine.score(request, signal);
@@ -60,12 +87,14 @@ export function policyService(options: PolicyServiceOptions): PolicyServiceImple
     },
 
     async trainStep(requests, { signal, logger }) {
+      requireTrainer();
       const leave = enter(transactions);
       try {
         const { plan, examples, runId, step } = await readTransaction(requests, engine.card, maxExamples);
         await cancellationSettled();
         signal.throwIfAborted();
         const report = await engine.trainStep(plan, examples, signal);
+        source.changed();
         metrics.trained(report);
         logger.info({ runId, step, version: report.version, seconds: report.seconds }, 'training step taken');
         return packReport(report);
@@ -77,6 +106,7 @@ export function policyService(options: PolicyServiceOptions): PolicyServiceImple
     },
 
     async saveCheckpoint({ name }, { logger }) {
+      requireTrainer();
       requireName(name);
       const checkpoint = await orFailure(engine.saveCheckpoint(name), name);
       logger.info({ checkpoint }, 'checkpoint saved');
@@ -84,14 +114,17 @@ export function policyService(options: PolicyServiceOptions): PolicyServiceImple
     },
 
     async restoreCheckpoint({ name }, { logger }) {
+      requireTrainer();
       if (name !== initialCheckpoint) requireName(name);
       const checkpoint = await orFailure(engine.restoreCheckpoint(name), name);
+      source.changed();
       metrics.versionIs(engine.version);
       logger.info({ checkpoint }, 'checkpoint restored');
       return { checkpoint: packCheckpoint(checkpoint) };
     },
 
     async listCheckpoints() {
+      if (follower !== undefined) return { checkpoints: [] };
       return { checkpoints: (await orFailure(engine.listCheckpoints())).map(packCheckpoint) };
     },
 
@@ -99,17 +132,33 @@ export function policyService(options: PolicyServiceOptions): PolicyServiceImple
       if (layout === ExportLayout.PEFT)
         throw unimplemented('PEFT_EXPORT', 'This engine trains no adapter to export.');
       requireName(name);
+      requireWeights();
       const { version } = engine;
       const path = await orFailure(engine.exportCheckpoint(name), name);
       logger.info({ path, version }, 'weights exported');
       return { path, version };
     },
 
-    pullWeights: () => {
-      throw unimplemented(
-        'PULL_WEIGHTS',
-        'This policy does not stream its weights; ExportCheckpoint writes them.',
-      );
+    async *pullWeights({ baseVersion, baseChecksum, dtype }, { signal }) {
+      requireWeights();
+      const type = unpackType(dtype);
+      const leave = enter(pulls);
+      try {
+        const snapshot = await source.current(type);
+        const base =
+          baseVersion === undefined ? undefined : await source.base(type, baseVersion, baseChecksum);
+        if (baseVersion !== undefined && base === undefined)
+          throw failedPrecondition(
+            'base_version',
+            `${baseVersion} of that checksum is not kept; ask for the whole`,
+          );
+        for (const message of packWeights(snapshot, base)) {
+          signal.throwIfAborted();
+          yield message;
+        }
+      } finally {
+        leave();
+      }
     },
   };
 }
@@ -127,6 +176,18 @@ async function orFailure<T>(work: Promise<T>, name?: string): Promise<T> {
     return await work;
   } catch (error) {
     throw failureOf(error, name);
+  }
+}
+
+function unpackType(dtype: DataType): SentType {
+  switch (dtype) {
+    case DataType.UNSPECIFIED:
+    case DataType.FLOAT32:
+      return 'float32';
+    case DataType.BFLOAT16:
+      return 'bfloat16';
+    case DataType.FLOAT16:
+      throw invalidArgument([{ field: 'dtype', description: 'must be float32 or bfloat16' }]);
   }
 }
 

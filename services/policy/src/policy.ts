@@ -5,9 +5,12 @@ import { createRenderer } from '@backsight/renderer';
 import { createRegistry, serve, service, type Logger, type StartedRoom } from '@backsight/rpc';
 import { createAdmissions } from './admission.js';
 import type { PolicyConfig } from './config.js';
+import type { FaceOptions } from './openai/face.js';
 import { serveOpenAi, type OpenAiServer } from './openai/server.js';
 import { policyMetrics } from './policy-metrics.js';
 import { policyService } from './policy-service.js';
+import { Follower } from './weights/follower.js';
+import { WeightSource } from './weights/weight-source.js';
 
 /** A policy that serves. */
 export interface StartedPolicy extends StartedRoom {
@@ -15,26 +18,35 @@ export interface StartedPolicy extends StartedRoom {
   readonly openAiAddress: string | undefined;
 }
 
+/** What of the settings a policy is started with; those of a follower only where there is one to follow. */
+export type StartSettings = Pick<
+  PolicyConfig,
+  | 'address'
+  | 'metricsAddress'
+  | 'maxConnectionAgeMs'
+  | 'openAiAddress'
+  | 'maxExamples'
+  | 'maxPendingCompletions'
+> &
+  (
+    | { readonly follow: undefined }
+    | Pick<PolicyConfig, 'follow' | 'followIntervalMs' | 'followStaleAfterMs' | 'followType'>
+  );
+
 /** Serves PolicyService over `engine`, which it then owns and closes after the last call. */
 export async function startPolicy(
-  config: Pick<
-    PolicyConfig,
-    | 'address'
-    | 'metricsAddress'
-    | 'maxConnectionAgeMs'
-    | 'openAiAddress'
-    | 'maxExamples'
-    | 'maxPendingCompletions'
-  >,
+  settings: StartSettings,
   engine: Engine,
   texts: ModelTexts,
   logger: Logger,
 ): Promise<StartedPolicy> {
-  const { address, metricsAddress, maxConnectionAgeMs, maxExamples, maxPendingCompletions } = config;
+  const { address, metricsAddress, maxConnectionAgeMs, openAiAddress, maxExamples } = settings;
   const registry = createRegistry('policy');
   const metrics = policyMetrics(registry, engine.version);
-  const admissions = createAdmissions(maxPendingCompletions);
-  const options = { engine, texts, metrics, admissions, maxExamples };
+  const admissions = createAdmissions(settings.maxPendingCompletions);
+  const source = new WeightSource(engine);
+  const follower = followerOf(settings, engine, logger);
+  const options = { engine, texts, metrics, admissions, source, follower, maxExamples };
   const services = [service(PolicyServiceDefinition, policyService(options))];
   const server = await serve({
     name: 'policy',
@@ -45,26 +57,56 @@ export async function startPolicy(
     metricsAddress,
     maxConnectionAgeMs,
   });
-  const face = await openFace().catch(async (error: unknown) => {
-    await server.shutdown(0);
-    throw error;
+  const face = await openFace(openAiAddress, texts, { engine, admissions, metrics, follower, logger }).catch(
+    async (error: unknown) => {
+      await server.shutdown(0);
+      throw error;
+    },
+  );
+  server.setServing(follower === undefined);
+  follower?.start({
+    synced: (version) => {
+      source.changed();
+      metrics.versionIs(version);
+    },
+    stateIs: ({ kind }) => {
+      server.setServing(kind === 'fresh');
+      metrics.staleIs(kind === 'stale');
+    },
   });
   return {
     address: server.address,
     openAiAddress: face?.address,
     shutdown: async (graceMs = 10_000) => {
       await Promise.all([server.shutdown(graceMs), face?.shutdown(graceMs)]);
+      await follower?.close();
       await engine.close();
     },
   };
+}
 
-  async function openFace(): Promise<OpenAiServer | undefined> {
-    if (config.openAiAddress === undefined) return undefined;
-    const renderer = createRenderer({ ...texts, chatTemplate: texts.chatTemplate || noChatTemplate });
-    const opened = await serveOpenAi(config.openAiAddress, { engine, renderer, admissions, metrics, logger });
-    logger.info({ address: opened.address }, 'OpenAI-compatible face listening');
-    return opened;
-  }
+function followerOf(settings: StartSettings, engine: Engine, logger: Logger): Follower | undefined {
+  if (settings.follow === undefined) return undefined;
+  const { follow, followIntervalMs, followStaleAfterMs, followType } = settings;
+  const options = {
+    trainer: follow,
+    intervalMs: followIntervalMs,
+    staleAfterMs: followStaleAfterMs,
+    type: followType,
+  };
+  return new Follower(engine, options, logger);
+}
+
+async function openFace(
+  address: string | undefined,
+  texts: ModelTexts,
+  options: Omit<FaceOptions, 'renderer'> & { readonly logger: Logger },
+): Promise<OpenAiServer | undefined> {
+  if (address === undefined) return undefined;
+  const renderer = createRenderer({ ...texts, chatTemplate: texts.chatTemplate || noChatTemplate });
+  const face = await serveOpenAi(address, { ...options, renderer });
+  options.logger.info({ address: face.address }, 'OpenAI-compatible face listening');
+  return face;
 }
 
 /** A model without a chat template completes texts and refuses conversations. */

@@ -3,6 +3,7 @@ import type { Engine } from '@backsight/engine';
 import { isAbort } from '@backsight/rpc';
 import { BusyError, type Admissions } from '../admission.js';
 import type { PolicyMetrics } from '../policy-metrics.js';
+import { NotYetFollowingError, type Follower } from '../weights/follower.js';
 import { echoPrompts } from './echo.js';
 import type { EventStream } from './event-stream.js';
 import { OpenAiError } from './openai-error.js';
@@ -15,13 +16,17 @@ export interface FaceOptions extends Omit<Served, 'version' | 'card'> {
   /** Shared with the gRPC service: both draw on the same slots. */
   readonly admissions: Admissions;
   readonly metrics: PolicyMetrics;
+  /** The trainer whose weights this policy follows; absent: it trains its own. */
+  readonly follower: Pick<Follower, 'requireWeights'> | undefined;
 }
 
 /** Leaves what was admitted. */
 export type Leave = () => void;
 
-/** Takes a request in; throws `BusyError` when the room is full. Whoever is let in must leave. */
-export function admit({ job, echo }: PreparedRequest, { completions, scoreCalls }: Admissions): Leave {
+/** Takes a request in; throws when the room is full or has no weights yet. Whoever is let in must leave. */
+export function admit({ job, echo }: PreparedRequest, { admissions, follower }: FaceOptions): Leave {
+  follower?.requireWeights();
+  const { completions, scoreCalls } = admissions;
   const leaves: Leave[] = [];
   const leave = () => {
     for (const each of leaves) each();
@@ -78,6 +83,12 @@ export function asOpenAiError(error: unknown): OpenAiError | undefined {
     return new OpenAiError(429, `${error.message}; try again later`, {
       type: 'rate_limit_error',
       code: 'slots_exhausted',
+      retryAfterMs: error.retryAfterMs,
+    });
+  if (error instanceof NotYetFollowingError)
+    return new OpenAiError(503, error.message, {
+      type: 'server_error',
+      code: 'no_weights_yet',
       retryAfterMs: error.retryAfterMs,
     });
   if (isAbort(error))

@@ -12,6 +12,7 @@ const config = {
   openAiAddress: '127.0.0.1:0',
   metricsAddress: undefined,
   maxConnectionAgeMs: undefined,
+  follow: undefined,
   maxExamples: 100,
   maxPendingCompletions: 4,
 };

@@ -38,6 +38,7 @@ beforeAll(async () => {
     openAiAddress: '127.0.0.1:0',
     metricsAddress: undefined,
     maxConnectionAgeMs: undefined,
+    follow: undefined,
     maxExamples: 100,
     maxPendingCompletions: 8,
   };

@@ -73,7 +73,7 @@ async function answer(
   options: FaceOptions & { readonly logger: Logger },
   stopping: AbortSignal,
 ): Promise<unknown> {
-  const leave = admit(prepared, options.admissions);
+  const leave = admit(prepared, options);
   const gone = new AbortController();
   reply.raw.once('close', () => {
     gone.abort();
