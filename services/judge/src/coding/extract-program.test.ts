@@ -75,6 +75,8 @@ describe('extractProgram', () => {
     extractProgram('```\n'.repeat(50_000), 'python');
     extractProgram(`\`\`\`${'a '.repeat(100_000)}`, 'python');
     extractProgram('````'.repeat(50_000), 'python');
+    extractProgram(`\`\`\`a${'`'.repeat(200_000)}b`, 'python');
+    extractProgram(`\`\`\`${'a'.repeat(200_000)}`, 'python');
     expect(performance.now() - started).toBeLessThan(2000);
   });
 });

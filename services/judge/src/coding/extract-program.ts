@@ -62,14 +62,22 @@ function fencedBlocks(text: string): readonly Block[] {
       open = open.slice(0, -1);
       blocks.push({ tag: inner.tag, body: inner.lines.join('\n'), closed: true });
     } else if (inner === undefined || containers.includes(inner.tag)) {
-      const oneLine = /^(?:[\w+#.-]+[ \t]+)?(.+?)[`~]{3,}[ \t]*$/.exec(info);
-      if (oneLine?.[1] !== undefined) blocks.push({ tag: tagOf(info), body: oneLine[1], closed: true });
+      const oneLine = programOnOneLine(info);
+      if (oneLine !== '') blocks.push({ tag: tagOf(info), body: oneLine, closed: true });
       else open = [...open, { fence, tag: tagOf(info), indent: space.length, lines: [] }];
     } else {
       inner.lines.push(line.slice(leading(line, inner.indent)));
     }
   }
   return [...blocks, ...open.map(({ tag, lines }) => ({ tag, body: lines.join('\n'), closed: false }))];
+}
+
+/** What stands between an opening fence, with its tag or without, and a closing one on the same line; empty for none. */
+function programOnOneLine(info: string): string {
+  const text = info.trimEnd();
+  let end = text.length;
+  while (end > 0 && '`~'.includes(text.charAt(end - 1))) end -= 1;
+  return text.length - end < 3 ? '' : text.slice(0, end).replace(/^[\w+#.-]+[ \t]+/, '');
 }
 
 /** Blanks to take off a line of an indented block. */

@@ -112,3 +112,25 @@ describe('acceptsResult', () => {
     expect(acceptsResult(exact, '[2, 1]', '[1, 2]')).toBe(false);
   });
 });
+
+describe('every checker', () => {
+  const long = 300_000;
+  it.each([
+    ['zeros', '0'.repeat(long) + '1', '1'],
+    ['digits', '7'.repeat(long), '8'.repeat(long)],
+    ['a fraction', `0.${'0'.repeat(long)}1`, '0'],
+    ['blanks', `a${' '.repeat(long)}b`, 'a b'],
+    ['empty lines', `a${'\n'.repeat(long)}b`, 'a\nb'],
+    ['a string', JSON.stringify('a"'.repeat(long)), '""'],
+    ['a list', `[${'1,'.repeat(long)}1]`, '[1]'],
+    ['a nest', '['.repeat(long), '[]'],
+  ])('is done soon with very many characters of %s', (_name, actual, expected) => {
+    const started = performance.now();
+    for (const kind of [...Object.values(CheckerKind), 'live-code-bench'] as const) {
+      const by: Checker = { kind, absoluteTolerance: 0, relativeTolerance: 0 };
+      acceptsOutput(by, Buffer.from(actual), expected);
+      acceptsResult(by, actual, expected);
+    }
+    expect(performance.now() - started).toBeLessThan(5000);
+  });
+});

@@ -1,6 +1,14 @@
 /** Compares what a program answered with what was expected. Only here do the two ever meet. */
 import { CheckerKind } from '@backsight/contract/judge';
-import { isArray, type JsonValue, parseJson, sameNumber, sameValue, type Tolerance } from './json-value.js';
+import {
+  canonicalText,
+  isArray,
+  type JsonValue,
+  parseJson,
+  sameNumber,
+  sameValue,
+  type Tolerance,
+} from './json-value.js';
 import { sameOutput, sameResult } from './live-code-bench-rules.js';
 import type { Checker } from './submission.js';
 
@@ -69,16 +77,7 @@ function sameToken(actual: string, expected: string, tolerance: Tolerance): bool
 }
 
 function sameElements(actual: readonly JsonValue[], expected: readonly JsonValue[]): boolean {
-  const left = [...expected];
-  return (
-    actual.length === expected.length &&
-    actual.every((each) => {
-      const at = left.findIndex((other) => sameValue(each, other));
-      if (at < 0) return false;
-      left.splice(at, 1);
-      return true;
-    })
-  );
+  return sameList(actual.map(canonicalText).sort(), expected.map(canonicalText).sort());
 }
 
 function sameList(actual: readonly string[], expected: readonly string[]): boolean {

@@ -19,7 +19,7 @@ export interface Tolerance {
 const exactly: Tolerance = { absolute: 0, relative: 0 };
 const deepest = 1000;
 const token =
-  /[ \t\n\r]*(?:([[\]{},:])|("(?:[^"\\]|\\.)*")|(-?(?:Infinity|(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)|NaN)|(true|false|null))/y;
+  /[ \t\n\r]*(?:([[\]{},:])|("[^"\\]*(?:\\.[^"\\]*)*")|(-?(?:Infinity|(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)|NaN)|(true|false|null))/y;
 
 /** Parses a JSON text; undefined when it is none. */
 export function parseJson(text: string): JsonValue | undefined {
@@ -53,15 +53,32 @@ export function sameValue(actual: JsonValue, expected: JsonValue, tolerance = ex
   return actual === expected;
 }
 
-/** Whether two numerals mean numbers within the tolerance; whole numbers of any length are compared exactly. */
+/** Whether two numerals mean numbers within the tolerance; without one, whole numbers are compared digit by digit. */
 export function sameNumber(actual: string, expected: string, tolerance: Tolerance): boolean {
   if (actual === expected) return true;
-  const whole = /^[+-]?\d+$/;
-  if (whole.test(actual) && whole.test(expected) && tolerance.absolute === 0 && tolerance.relative === 0) {
-    return BigInt(actual.replace('+', '')) === BigInt(expected.replace('+', ''));
+  if (tolerance.absolute === 0 && tolerance.relative === 0) {
+    const [ours, theirs] = [wholeNumber(actual), wholeNumber(expected)];
+    if (ours !== undefined || theirs !== undefined) return ours === theirs;
   }
   const [a, b] = [Number(actual), Number(expected)];
   return a === b || Math.abs(a - b) <= Math.max(tolerance.absolute, tolerance.relative * Math.abs(b));
+}
+
+/** The digits of the whole number that a numeral means exactly, or that the double nearest to it is; undefined when none is. */
+function wholeNumber(numeral: string): string | undefined {
+  const [, sign, digits] = /^([+-]?)0*(\d+)$/.exec(numeral) ?? [];
+  if (digits !== undefined) return sign === '-' && digits !== '0' ? `-${digits}` : digits;
+  const value = Number(numeral);
+  return Number.isInteger(value) ? String(BigInt(value)) : undefined;
+}
+
+/** A text that two values share exactly when they are the same without tolerance. */
+export function canonicalText(value: JsonValue): string {
+  if (value instanceof JsonNumber) return wholeNumber(value.text) ?? String(Number(value.text));
+  if (isArray(value)) return `[${value.map(canonicalText).join()}]`;
+  if (!isObject(value)) return JSON.stringify(value);
+  const entries = [...value].map(([key, each]) => `${JSON.stringify(key)}:${canonicalText(each)}`);
+  return `{${entries.sort().join()}}`;
 }
 
 /** Whether it is a list. */

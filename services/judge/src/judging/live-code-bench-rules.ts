@@ -12,11 +12,21 @@ export function sameResult(actual: JsonValue, expected: JsonValue): boolean {
   return sameValue(withoutBooleans(actual), withoutBooleans(expected));
 }
 
+/** What Python takes for blank, which is not what JavaScript does. */
+const blank = '[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]';
+const aBlank = new RegExp(blank);
+const blanksBetween = new RegExp(`${blank}+`);
+
 function strippedLines(text: string): readonly string[] {
-  return text
-    .trim()
-    .split('\n')
-    .map((line) => line.trim());
+  return strip(text).split('\n').map(strip);
+}
+
+/** Looks at each character once: a program may print millions of blanks. */
+function strip(text: string): string {
+  let [start, end] = [0, text.length];
+  while (start < end && aBlank.test(text.charAt(start))) start += 1;
+  while (end > start && aBlank.test(text.charAt(end - 1))) end -= 1;
+  return text.slice(start, end);
 }
 
 function sameLine(actual: string, expected: string): boolean {
@@ -28,26 +38,32 @@ function sameLine(actual: string, expected: string): boolean {
 
 /** The numbers of a line in one spelling each; undefined when one of its words is no number. */
 function decimals(line: string): readonly string[] | undefined {
-  const words = line.split(/\s+/).filter((word) => word !== '');
+  const words = line.split(blanksBetween).filter((word) => word !== '');
   const numbers = words.map(canonical);
   return numbers.includes(undefined) ? undefined : numbers.filter((number) => number !== undefined);
 }
 
 const decimal = /^([+-]?)(?:(\d+)\.?(\d*)|\.(\d+))(?:[eE]([+-]?\d+))?$/;
 
-/** A numeral as sign, digits without zeros at the ends, and exponent: equal decimals, and no others, are alike. */
+/**
+ * A numeral as sign, digits without zeros at the ends, and exponent: equal decimals, and no others, are alike. As in
+ * Python underscores do not count; digits of other scripts do in Python alone.
+ */
 function canonical(word: string): string | undefined {
-  const infinite = /^([+-]?)inf(?:inity)?$/i.exec(word);
+  const plain = word.replaceAll('_', '');
+  const infinite = /^([+-]?)inf(?:inity)?$/i.exec(plain);
   if (infinite !== null) return `${infinite[1] === '-' ? '-' : ''}infinity`;
-  const match = decimal.exec(word);
-  if (match === null) return undefined;
+  const match = decimal.exec(plain);
+  // Longer exponents are no numbers to Python either.
+  if (match === null || (match[5] ?? '').length > 20) return undefined;
   const [, sign, whole = '', part = '', bare = '', exponent = '0'] = match;
   const digits = whole + part + bare;
-  const significant = digits.replace(/^0+/, '').replace(/0+$/, '');
-  if (significant === '') return '0';
-  const trailing = digits.length - digits.replace(/0+$/, '').length;
-  const scale = BigInt(exponent) - BigInt(part.length + bare.length) + BigInt(trailing);
-  return `${sign === '-' ? '-' : ''}${significant}e${scale}`;
+  let [start, end] = [0, digits.length];
+  while (start < end && digits.charAt(start) === '0') start += 1;
+  while (end > start && digits.charAt(end - 1) === '0') end -= 1;
+  if (start === end) return '0';
+  const scale = BigInt(exponent) - BigInt(part.length + bare.length) + BigInt(digits.length - end);
+  return `${sign === '-' ? '-' : ''}${digits.slice(start, end)}e${scale}`;
 }
 
 function withoutBooleans(value: JsonValue): JsonValue {
