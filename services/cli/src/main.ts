@@ -5,6 +5,7 @@ import { Command, Help, type Option } from 'commander';
 import type { Context } from './commands/context.js';
 import { addEval } from './commands/eval.js';
 import { addQuickstart } from './commands/quickstart.js';
+import { addChanges, addRuns } from './commands/runs.js';
 import { addTrain, addWatch } from './commands/train.js';
 import { addUp } from './commands/up.js';
 import { UserError } from './user-error.js';
@@ -22,7 +23,8 @@ const program = new Command('backsight')
   .version('0.1.0')
   .showHelpAfterError('(add --help for the options)')
   .configureHelp({ optionDescription: describeOption });
-for (const add of [addQuickstart, addUp, addTrain, addWatch, addEval]) add(program, context);
+for (const add of [addQuickstart, addUp, addTrain, addWatch, addRuns, addChanges, addEval])
+  add(program, context);
 
 try {
   await program.parseAsync();

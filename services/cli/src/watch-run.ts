@@ -1,6 +1,6 @@
 /** Follows a run to its end, surviving a coordinator that restarts. */
 import type { CoordinatorServiceClient } from '@backsight/contract/coordinator';
-import { readFailure } from '@backsight/rpc';
+import { describeError, readFailure } from '@backsight/rpc';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { advance, freshProgress, type RunProgress } from './progress/run-progress.js';
 
@@ -14,11 +14,19 @@ const finished = new Set([
   'RUN_STATE_PAUSED',
 ]);
 
-/** Calls `onProgress` after every event and returns the last progress. */
+/** Who is told while a run is followed. */
+export interface Follower {
+  /** After every event. */
+  readonly onProgress: (progress: RunProgress) => void;
+  /** When the coordinator went away, with what is waited for. */
+  readonly onAway: (words: string) => void;
+}
+
+/** Returns the last progress. */
 export async function followRun(
   client: CoordinatorServiceClient,
   run: { readonly runId: string; readonly totalSteps: number },
-  onProgress: (progress: RunProgress) => void,
+  { onProgress, onAway }: Follower,
   signal: AbortSignal,
 ): Promise<RunProgress> {
   let progress = freshProgress(run.totalSteps);
@@ -38,7 +46,10 @@ export async function followRun(
       const code = readFailure(error)?.code;
       if (code === 'DEADLINE_EXCEEDED') continue;
       if (code !== 'UNAVAILABLE') throw error;
-      awaySinceMs ??= Date.now();
+      if (awaySinceMs === undefined) {
+        awaySinceMs = Date.now();
+        onAway(`${describeError(error)}; waiting for it for ${PATIENCE_MS / 1000} s`);
+      }
       if (Date.now() - awaySinceMs > PATIENCE_MS) throw error;
     }
     await sleep(500, undefined, { signal });

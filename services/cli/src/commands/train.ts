@@ -7,6 +7,7 @@ import { UserError } from '../user-error.js';
 import { followRun } from '../watch-run.js';
 import { printJson, screenFor, type Context } from './context.js';
 import { collect } from './options.js';
+import { stateWord } from './runs.js';
 import { type CoordinatorFlags, coordinatorOption, withCoordinator } from './with-coordinator.js';
 
 interface TrainFlags extends CoordinatorFlags {
@@ -78,8 +79,13 @@ async function watch(
     progress = await followRun(
       client,
       run,
-      (now) => {
-        screen.show(run.name, now);
+      {
+        onProgress: (now) => {
+          screen.show(run.name, now);
+        },
+        onAway: (words) => {
+          screen.say(words);
+        },
       },
       context.signal,
     );
@@ -88,10 +94,9 @@ async function watch(
   }
   if (json) printJson(context, (await client.getRun({ runId: run.runId })).run);
   else for (const warning of new Set(progress.warnings)) context.output.write(`note: ${warning}\n`);
-  const state = progress.state.replace('RUN_STATE_', '').toLowerCase();
   if (progress.state === 'RUN_STATE_FAILED') throw new UserError(`The run failed: ${progress.failure}`);
   if (!json)
     context.output.write(
-      `run ${run.runId} ${state} after ${progress.step} of ${progress.totalSteps} steps\n`,
+      `run ${run.runId} ${stateWord(progress.state)} after ${progress.step} of ${progress.totalSteps} steps\n`,
     );
 }

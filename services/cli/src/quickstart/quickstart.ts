@@ -115,8 +115,13 @@ async function trainOnce(
   const progress = await followRun(
     client,
     run,
-    (now) => {
-      screen.show(title, now);
+    {
+      onProgress: (now) => {
+        screen.show(title, now);
+      },
+      onAway: (words) => {
+        screen.say(words);
+      },
     },
     signal,
   );

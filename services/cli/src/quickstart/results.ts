@@ -1,5 +1,6 @@
 /** What a quickstart found: curves over seeds, the table and the closing line. Pure. */
 import type { Evaluation } from '../progress/run-progress.js';
+import { table } from '../table.js';
 import type { Curve } from './chart.js';
 
 export type Method = 'SDPO' | 'GRPO';
@@ -82,16 +83,7 @@ export function resultTable(summaries: readonly MethodSummary[], seeds: number):
     String(summary.rollouts),
     summary.seconds.toFixed(0),
   ]);
-  const widths = header.map((cell, column) =>
-    Math.max(cell.length, ...rows.map((row) => (row[column] ?? '').length)),
-  );
-  const line = (cells: readonly string[]): string =>
-    cells
-      .map((cell, column) =>
-        column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0),
-      )
-      .join('  ');
-  return [line(header), line(widths.map((width) => '─'.repeat(width))), ...rows.map(line)].join('\n');
+  return table(header, rows);
 }
 
 /** `quickstart: held-out pass@1 SDPO a -> b, GRPO a -> c, rollouts N, S s` */
