@@ -53,11 +53,13 @@ class Room:
     def __enter__(self) -> Room:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         self.channel.close()
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        if kind is not None:
+            print("".join(self.said))
 
     def stop(self) -> int:
         """Exit code after SIGTERM."""
@@ -99,8 +101,9 @@ def score(room: Room, completions: list[proto.Completion], **settings: Any) -> p
 
 
 def distillation(**changes: Any) -> proto.Distillation:
-    support = proto.Support(kind=proto.SUPPORT_KIND_TOP_K_TAIL, k=20)
-    return proto.Distillation(**{"weight": 1.0, "alpha": 0.5, "support": support, "importance_cap": 2.0} | changes)
+    settings: dict[str, Any] = {"weight": 1.0, "alpha": 0.5, "importance_cap": 2.0}
+    settings["support"] = proto.Support(kind=proto.SUPPORT_KIND_TOP_K_TAIL, k=20)
+    return proto.Distillation(**settings | changes)
 
 
 def plan(expected_version: int = 0, **changes: Any) -> proto.TrainPlan:

@@ -64,7 +64,7 @@ def test_both_describe_the_same_model(rooms: tuple[Room, Room]) -> None:
 
 
 @pytest.mark.parametrize("sampling", [{}, {"temperature": 0.7, "top_p": 0.9}, {"temperature": 0.0}], ids=str)
-def test_the_same_seed_samples_the_same_completions(rooms: tuple[Room, Room], sampling: dict[str, float]) -> None:
+def test_the_same_seed_samples_the_same_completions(rooms: tuple[Room, Room], sampling: dict[str, Any]) -> None:
     restore(rooms)
     mine, theirs = (generate(room, seed=2**53 - 1, **sampling) for room in rooms)
     assert [list(each.token_ids) for each in mine] == [list(each.token_ids) for each in theirs]
@@ -106,7 +106,7 @@ def test_scores_agree(rooms: tuple[Room, Room]) -> None:
     ids=["ema", "frozen", "live", "trust-region", "reverse full", "forward renormalised", "blend", "grpo"],
 )
 def test_a_transaction_gives_the_same_losses_norms_and_weights(
-    rooms: tuple[Room, Room], objective: proto.Objective, teacher: int
+    rooms: tuple[Room, Room], objective: proto.Objective, teacher: proto.TeacherKind
 ) -> None:
     restore(rooms)
     start = exported(rooms[0], "start")

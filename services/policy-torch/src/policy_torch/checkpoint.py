@@ -194,7 +194,7 @@ class Checkpoints:
         wholes = (parameters.whole(index, part) for index, part in enumerate(weights))
         try:
             if self._policy.model.group.rank != 0:
-                return {}
+                return {"sizeBytes": 0, "sha256": ""}  # rank 0 tells
             file.parent.mkdir(parents=True, exist_ok=True)
             return _write_new(file, _safetensors(parameters, wholes, metadata))
         finally:

@@ -239,6 +239,7 @@ def _shard(module: PolicyModel, options: ModelOptions, group: Group) -> PolicyMo
         if isinstance(each, FSDPModule):
             # Token scales look at the whole mini-batch: gradients of ranks are summed, not averaged.
             each.set_gradient_divide_factor(1.0)
+            each.set_force_sum_reduction_for_comms(True)  # Gloo knows no other
     return module
 
 
