@@ -7,36 +7,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import * as proto from '@backsight/contract/policy';
-import {
-  llamaArchitecture,
-  loadModelFolder,
-  randomWeights,
-  writeModelFolder,
-  type ModelConfig,
-} from '@backsight/engine';
+import { loadModelFolder, randomWeights, writeModelFolder } from '@backsight/engine';
 import { connect, type Connection } from '@backsight/rpc';
 import OpenAI from 'openai';
 import { caughtFailure, caughtViolations } from './caught-failure.js';
+import { tinyConfig as config } from './tiny-model.js';
 
 const main = join(import.meta.dirname, '../dist/main.js');
-
-/** A Llama of a few thousand weights; large random ones give it opinions. */
-const config: ModelConfig = {
-  modelType: 'llama',
-  hiddenSize: 16,
-  intermediateSize: 24,
-  layers: 2,
-  heads: 2,
-  keyValueHeads: 1,
-  headDim: 16,
-  vocabularySize: 24,
-  rmsNormEpsilon: 1e-5,
-  rope: { theta: 10000 },
-  architecture: llamaArchitecture,
-  tiedEmbeddings: true,
-  contextWindow: 48,
-  stopIds: [2],
-};
 
 let folder = '';
 let running: ChildProcess[] = [];
@@ -53,7 +30,10 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-function launch(settings: Record<string, string> = {}): ChildProcess & { readonly said: () => string } {
+function launch(
+  settings: Record<string, string> = {},
+  args: readonly string[] = [],
+): ChildProcess & { readonly said: () => string } {
   const env = {
     ...process.env,
     BACKSIGHT_MODEL: join(folder, 'model'),
@@ -63,17 +43,19 @@ function launch(settings: Record<string, string> = {}): ChildProcess & { readonl
     BACKSIGHT_THREADS: '2',
     ...settings,
   };
-  const child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [main, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   running.push(child);
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
   return Object.assign(child, { said: () => said });
 }
 
-type Policy = Connection<typeof proto.PolicyServiceDefinition> & { readonly stop: () => Promise<unknown> };
+type Policy = Connection<typeof proto.PolicyServiceDefinition> & {
+  readonly stop: (signal?: NodeJS.Signals) => Promise<unknown>;
+};
 
-async function start(settings: Record<string, string> = {}): Promise<Policy> {
-  const child = launch(settings);
+async function start(settings: Record<string, string> = {}, args: readonly string[] = []): Promise<Policy> {
+  const child = launch(settings, args);
   const address = await new Promise<string>((resolve, reject) => {
     child.stdout?.once('data', (line: Buffer) => {
       resolve(line.toString().trim().replace('policy listening on ', ''));
@@ -83,10 +65,10 @@ async function start(settings: Record<string, string> = {}): Promise<Policy> {
     });
   });
   const connection = connect(proto.PolicyServiceDefinition, address, { retry: false });
-  const stop = async () => {
+  const stop = async (signal: NodeJS.Signals = 'SIGTERM') => {
     connection.close();
     const exited = once(child, 'exit');
-    child.kill('SIGTERM');
+    child.kill(signal);
     return (await exited)[0] as unknown;
   };
   return { ...connection, stop };
@@ -212,6 +194,36 @@ describe('the policy as a process', () => {
     expect(streamed).toBe(choices[0]?.message.content);
     expect(streamed).toContain('print(');
     expect(await policy.stop()).toBe(0);
+  });
+
+  it('follows a trainer with --follow, through its death and its return', async () => {
+    const address = `127.0.0.1:${await freePort()}`;
+    const trainer = await start({ BACKSIGHT_POLICY_ADDRESS: address });
+    const settings = { BACKSIGHT_POLICY_FOLLOW_INTERVAL_MS: '20', BACKSIGHT_POLICY_LOG_LEVEL: 'silent' };
+    const follower = await start(settings, ['--follow', address]);
+    const completions = await generate(trainer);
+    await train(trainer, completions, 0);
+    const reaches = async (version: number) => {
+      while ((await follower.client.describe({})).version !== version)
+        await new Promise((resolve) => setTimeout(resolve, 10));
+    };
+    await reaches(2);
+    expect(await generate(follower)).toEqual(await generate(trainer));
+    expect(await score(follower, completions)).toEqual(await score(trainer, completions));
+    expect(await caughtFailure(() => train(follower, completions, 2))).toMatchObject({
+      code: 'FAILED_PRECONDITION',
+    });
+    const trained = await generate(follower);
+    await trainer.client.saveCheckpoint({ name: 'two' });
+    await trainer.stop('SIGKILL');
+    expect(await generate(follower)).toEqual(trained);
+    const again = await start({ BACKSIGHT_POLICY_ADDRESS: address });
+    await reaches(0);
+    await again.client.restoreCheckpoint({ name: 'two' });
+    await reaches(2);
+    expect(await generate(follower)).toEqual(trained);
+    expect(await follower.stop()).toBe(0);
+    expect(await again.stop()).toBe(0);
   });
 
   it('refuses what can never be right or is no longer so, and changes nothing', async () => {
