@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { RunState } from '@backsight/contract/coordinator';
 import { type Script, scriptedPolicy } from '@backsight/testing';
 import { toyEnvironment, type ToyOptions } from '../toy-environment.js';
 import { closeToyHouses, openToyHouse } from '../toy-house.js';
@@ -46,27 +47,42 @@ describe('playGroups', () => {
     expect(whole.outcome?.truncated).toBe(false);
   });
 
-  it('lets a policy without room for a single token say nothing, and trains on the rest', async () => {
-    const long = 'a'.repeat(60);
-    const house = await openHouse({ card: { contextWindow: 64 } }, { train: [long, 'bee'], maxTurns: 1 });
+  it('lets a policy whose conversation has filled the context say nothing, and trains on the rest', async () => {
+    const toy = { train: ['ant', 'bee'], maxTurns: 2, remark: (text: string) => `No. ${text.repeat(9)}` };
+    const house = await openHouse({ card: { contextWindow: 64 } }, toy);
     const { runId } = await house.create({ steps: 1, sampling: { maxTokens: 16 } });
     const [step] = ofKind(await follow(house, runId), 'stepFinished');
     expect(step?.rollouts).toBe(6);
     const { examples } = house.policy.taken[0]!;
-    expect(examples).toHaveLength(3);
+    expect(examples).toHaveLength(6);
     expect(examples.every(({ studentPromptIds }) => studentPromptIds.length < 64)).toBe(true);
-    const { rollouts } = await house.client.listRollouts({ runId });
-    expect(
-      rollouts.filter(({ completionTokens }) => completionTokens === 0).map(({ reward }) => reward),
-    ).toEqual([0, 0, 0]);
+    const { outcome, summary } = await house.client.getRollout({ runId, rolloutId: '1.0.1' });
+    expect(summary).toMatchObject({ reward: 0, completionTokens: 'wrong1'.length + 1 });
+    expect(outcome?.truncated).toBe(true);
   });
 
-  it('takes no training step when nothing was written at all', async () => {
-    const house = await openHouse({ card: { contextWindow: 20 } }, { train: ['ant', 'bee'] });
-    const { runId } = await house.create({ steps: 2, sampling: { maxTokens: 8 } });
+  it('refuses a task that the policy has no room to read, by its name', async () => {
+    const long = 'a'.repeat(60);
+    const house = await openHouse({ card: { contextWindow: 64 } }, { train: [long, 'bee'] });
+    const { runId } = await house.create({ steps: 1, sampling: { maxTokens: 16 } });
+    expect(ofKind(await follow(house, runId), 'stateChanged').at(-1)).toEqual({
+      state: RunState.FAILED,
+      failure: expect.stringMatching(
+        /^task say-a+: its prompt has \d+ tokens, the context window of scripted holds 64; take it out/,
+      ) as unknown as string,
+    });
+    expect(house.policy.taken).toEqual([]);
+  });
+
+  it('takes no training step when there is nothing to learn from', async () => {
+    const house = await openHouse({ answer: () => 'wrong' }, { train: ['ant', 'bee'] });
+    const changes = { hindsight: { feedback: 'never' }, examples: { untaught: 'dropped' } };
+    const { runId } = await house.create({ steps: 2, ...changes });
     const events = await follow(house, runId);
     expect(ofKind(events, 'stepFinished').map(({ policyVersion }) => policyVersion)).toEqual([0, 0]);
-    expect(ofKind(events, 'warning').map(({ code }) => code)).toEqual(['no-examples', 'no-examples']);
+    expect(ofKind(events, 'warning').map(({ code }) => code)).toEqual(
+      expect.arrayContaining(['no-examples', 'no-examples']),
+    );
     expect(house.policy.taken).toEqual([]);
   });
 

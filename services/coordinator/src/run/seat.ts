@@ -1,6 +1,7 @@
 import type { Tool } from '@backsight/contract/environment';
 import { type Completion, FinishReason } from '@backsight/contract/policy';
 import type { PlayedEpisode, Turn } from '../store/rollout-record.js';
+import { PreconditionError } from '../run-errors.js';
 import { EpisodePlayer, type Move } from './episode-player.js';
 import type { Players } from './players.js';
 
@@ -109,8 +110,18 @@ export class Seat {
         this.#question = { messages, promptIds };
         return;
       }
+      if (this.#turns.length === 0) throw this.#tooLong(promptIds.length);
       move = await this.#act({ messages, promptIds, ...SILENCE });
     }
+  }
+
+  /** Nobody could answer this task: its reward would say nothing of the policy. */
+  #tooLong(tokens: number): Error {
+    const { model, contextWindow } = this.#players.policyCard;
+    return new PreconditionError(
+      `task ${this.request.taskId}`,
+      `its prompt has ${tokens} tokens, the context window of ${model} holds ${contextWindow}; take it out of the split, or train a policy with a longer context`,
+    );
   }
 
   #render(messages: Turn['messages']): readonly number[] {
@@ -122,5 +133,5 @@ export class Seat {
   }
 }
 
-/** A policy whose prompt fills the context has no room for a single token: it says nothing, cut short. */
+/** A policy whose conversation fills the context has no room for a single token: it says nothing, cut short. */
 const SILENCE = { completionIds: [], logprobs: [], text: '', truncated: true, policyVersion: 0 } as const;
