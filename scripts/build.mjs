@@ -1,25 +1,25 @@
 /** `npm run build`: generates code from protos/ and compiles every room; installs packages first where they are not there. */
-import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { runCommand } from './command.mjs';
 import { ensureInstalled, root } from './install.mjs';
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   try {
-    ensureBuilt({ say: (line) => process.stderr.write(`${line}\n`) });
+    await ensureBuilt({ say: (line) => process.stderr.write(`${line}\n`) });
   } catch (error) {
     process.stderr.write(`${error.message}\n`);
     process.exitCode = 1;
   }
 }
 
-/** Makes what is not there or older than its source; throws one sentence, or what the compiler says. */
-export function ensureBuilt({ say }) {
-  ensureInstalled({ say });
+/** Makes what is not there or older than its source; rejects with one sentence, or with what the compiler says. */
+export async function ensureBuilt({ say }) {
+  await ensureInstalled({ say });
   if (!existsSync(join(root, 'services/cli/dist'))) say('building (once)');
-  if (!generated()) succeed('npm', ['run', '--silent', 'generate']);
-  succeed(join(root, 'node_modules/.bin/tsc'), ['-b']);
+  if (!generated()) await succeed('npm', ['run', '--silent', 'generate']);
+  await succeed(join(root, 'node_modules/.bin/tsc'), ['-b']);
 }
 
 /** Whether generated code is there and newer than all that it is made from; descriptors.binpb is written last. */
@@ -32,7 +32,10 @@ function generated() {
     .every((path) => statSync(join(root, path)).mtimeMs < statSync(made[1]).mtimeMs);
 }
 
-function succeed(program, args) {
-  const { status, stdout, stderr, error } = spawnSync(program, args, { cwd: root, encoding: 'utf8' });
-  if (status !== 0) throw new Error(`The build failed:\n${error?.message ?? `${stdout}${stderr}`}`);
+async function succeed(program, args) {
+  const { status, output } = await runCommand(program, args, {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  if (status !== 0) throw new Error(`The build failed:\n${output}`);
 }

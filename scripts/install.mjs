@@ -1,22 +1,23 @@
 /** Installs what package-lock.json asks for, when it is not there yet; uses nothing that must be installed first. */
-import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { runCommand } from './command.mjs';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** Runs `npm ci` if needed; throws one sentence if Node is too old or npm fails. Returns whether it installed. */
-export function ensureInstalled({ say }) {
+/** Runs `npm ci` if needed; rejects with one sentence if Node is too old or npm fails. Resolves to whether it installed. */
+export async function ensureInstalled({ say }) {
   requireNode();
   if (installed()) return false;
   say('installing packages (npm ci)');
-  const npm = spawnSync('npm', ['ci', '--no-progress', '--loglevel=error'], {
+  const { status } = await runCommand('npm', ['ci', '--no-progress', '--loglevel=error'], {
     cwd: root,
     stdio: ['ignore', 2, 2],
+  }).catch((error) => {
+    throw new Error(`npm could not be started: ${error.message}.`);
   });
-  if (npm.error !== undefined) throw new Error(`npm could not be started: ${npm.error.message}.`);
-  if (npm.status !== 0) throw new Error('npm ci failed; what it said stands above.');
+  if (status !== 0) throw new Error('npm ci failed; what it said stands above.');
   return true;
 }
 

@@ -13,7 +13,7 @@ const [program, ...args] = process.argv.slice(2);
 const say = (line) => process.stderr.write(`${line}\n`);
 
 try {
-  ensureBuilt({ say });
+  await ensureBuilt({ say });
   process.exitCode = await run();
 } catch (error) {
   say(error.message);

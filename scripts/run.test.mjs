@@ -11,8 +11,9 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 const packages = { '': {}, 'node_modules/one': { version: '1.0.0' } };
@@ -39,7 +40,7 @@ beforeEach(() => {
   write('bin/npm', npm, 0o755);
   write('node_modules/.bin/tsc', '#!/bin/sh\necho "tsc $*" >> calls\n', 0o755);
   write('program.js', program);
-  for (const name of ['install', 'build', 'run']) {
+  for (const name of ['command', 'install', 'build', 'run']) {
     cpSync(new URL(`${name}.mjs`, import.meta.url).pathname, join(folder, `scripts/${name}.mjs`));
   }
 });
@@ -84,6 +85,15 @@ describe('scripts/run.mjs', () => {
     await once(child.stdout, 'data');
     child.kill('SIGTERM');
     expect(await ended).toMatchObject({ code: 9 });
+  });
+
+  it.each(['SIGINT', 'SIGTERM'])('leaves no npm behind when %s comes while it installs', async (signal) => {
+    write('bin/npm', "#!/bin/sh\ntrap '' INT TERM\necho $$ > id\nwhile :; do :; done\n", 0o755);
+    const { child, ended } = run('program.js');
+    while (!existsSync(join(folder, 'id')) || read('id') === '') await delay(10);
+    child.kill(signal);
+    expect(await ended).toMatchObject({ code: 128 + constants.signals[signal], stdout: '' });
+    expect(() => process.kill(Number(read('id')), 0)).toThrow('ESRCH');
   });
 
   it('shows what the compiler says, and runs nothing', async () => {
@@ -144,7 +154,11 @@ function start(args) {
 }
 
 function calls() {
-  return readFileSync(join(folder, 'calls'), 'utf8').trim().split('\n');
+  return read('calls').trim().split('\n');
+}
+
+function read(path) {
+  return readFileSync(join(folder, path), 'utf8');
 }
 
 function write(path, text, mode = 0o644) {

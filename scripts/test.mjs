@@ -39,10 +39,16 @@ const lint = [
   ['eslint, rooms', ['node_modules/.bin/nx', 'run-many', '-t', 'lint']],
 ];
 
-process.exitCode = main();
+process.exitCode = await main();
 
-function main() {
-  const { values } = parseArgs({ options: { only: { type: 'string' }, help: { type: 'boolean' } } });
+async function main() {
+  let values;
+  try {
+    ({ values } = parseArgs({ options: { only: { type: 'string' }, help: { type: 'boolean' } } }));
+  } catch (error) {
+    say(`${error.message}\n\n${usage}`);
+    return 2;
+  }
   if (values.help === true) {
     say(usage);
     return 0;
@@ -57,9 +63,9 @@ function main() {
 }
 
 /** Runs the sections in order, says how each went, ends with the count; returns the exit code. */
-function check(chosen) {
+async function check(chosen) {
   try {
-    ensureInstalled({ say });
+    await ensureInstalled({ say });
   } catch (error) {
     say(error.message);
     return report([{ passed: 0, failed: 1, skipped: [] }]);
