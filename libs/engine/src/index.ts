@@ -49,8 +49,15 @@ export { modelConfigJson, parseModelConfig } from './model-config-json.js';
 export { modelTensors } from './model-tensors.js';
 export { lengthBucket, packMicroBatches, paddedLength, type MicroBatch } from './micro-batches.js';
 export { convertGguf } from './gguf/gguf-model.js';
-export { checkModelFolder, loadModelFolder, writeModelFolder, type LoadedModel } from './model-folder.js';
-export { readModelTexts, type ModelTexts } from './model-texts.js';
+export {
+  checkModelFolder,
+  checkModelTexts,
+  loadModelFolder,
+  writeModelFolder,
+  type CheckedModel,
+  type LoadedModel,
+} from './model-folder.js';
+export { modelTextFiles, readModelTexts, type ModelTexts } from './model-texts.js';
 export { philox, seedKey, toUniform } from './philox.js';
 export { randomWeights } from './random-weights.js';
 export { SafetensorsFile, writeSafetensors, type WrittenFile } from './safetensors.js';

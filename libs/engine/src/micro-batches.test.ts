@@ -20,10 +20,10 @@ describe('packMicroBatches', () => {
     );
   });
 
-  it('puts like lengths together, the longest first, and keeps the order of equals', () => {
+  it('puts like lengths together, the longest first, and keeps the order of those that are padded alike', () => {
     expect(packMicroBatches([3, 40, 5, 38, 5], 80)).toEqual([
       { items: [1, 3], paddedLength: 40 },
-      { items: [2, 4, 0], paddedLength: 8 },
+      { items: [0, 2, 4], paddedLength: 8 },
     ]);
   });
 });

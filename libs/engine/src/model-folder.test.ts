@@ -155,7 +155,11 @@ describe('loadModelFolder', () => {
 
 describe('checkModelFolder', () => {
   it('describes a good folder and finds what is wrong with another', async () => {
-    expect(await checkModelFolder(folder)).toMatchObject({ config });
+    expect(await checkModelFolder(folder)).toMatchObject({
+      config,
+      parameterCount: weights.flat.length,
+      weightFiles: ['model.safetensors'],
+    });
     await rewrite((tensors) => tensors.slice(1));
     await expect(checkModelFolder(folder)).rejects.toThrow('"model.embed_tokens.weight": is missing');
   });

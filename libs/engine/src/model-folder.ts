@@ -10,7 +10,7 @@ import { isRedundantTensor, modelTensors } from './model-tensors.js';
 import { readModelTexts, type ModelTexts } from './model-texts.js';
 import { writeNewFile, writeSafetensors } from './safetensors.js';
 import { checkWeightFiles, readWeightFiles } from './weight-files.js';
-import type { WeightSet } from './weights.js';
+import { totalElements, type WeightSet } from './weights.js';
 
 const weightsFile = 'model.safetensors';
 const indexFile = 'model.safetensors.index.json';
@@ -40,11 +40,31 @@ export async function loadModelFolder(
   return { name: basename(resolve(folder)), config, weights, texts };
 }
 
+/** A model folder that was checked, not loaded. */
+export interface CheckedModel extends Omit<LoadedModel, 'weights'> {
+  readonly parameterCount: number;
+  /** Names of the files with its weights, their index included. */
+  readonly weightFiles: readonly string[];
+}
+
 /** Checks all that `loadModelFolder` checks, headers of weight files included, and loads no weights. */
-export async function checkModelFolder(folder: string): Promise<Omit<LoadedModel, 'weights'>> {
+export async function checkModelFolder(folder: string): Promise<CheckedModel> {
   const { texts, config, paths } = await describeFolder(folder);
-  await checkWeightFiles(paths, modelTensors(config), isRedundant(config));
-  return { name: basename(resolve(folder)), config, texts };
+  const table = modelTensors(config);
+  await checkWeightFiles(paths, table, isRedundant(config));
+  const shards = paths.map((path) => basename(path));
+  return {
+    name: basename(resolve(folder)),
+    config,
+    texts,
+    parameterCount: totalElements(table),
+    weightFiles: shards.includes(weightsFile) ? shards : [indexFile, ...shards],
+  };
+}
+
+/** Checks a folder's texts alone, before its weights are there. */
+export async function checkModelTexts(folder: string): Promise<ModelConfig> {
+  return parseConfig(await readModelTexts(folder), folder);
 }
 
 async function describeFolder(folder: string) {

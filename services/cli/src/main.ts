@@ -4,6 +4,7 @@ import { describeError } from '@backsight/rpc';
 import { Command, Help, type Option } from 'commander';
 import type { Context } from './commands/context.js';
 import { addEval } from './commands/eval.js';
+import { addModels } from './commands/models.js';
 import { addQuickstart } from './commands/quickstart.js';
 import { addChanges, addRuns } from './commands/runs.js';
 import { addTrain, addWatch } from './commands/train.js';
@@ -23,7 +24,7 @@ const program = new Command('backsight')
   .version('0.1.0')
   .showHelpAfterError('(add --help for the options)')
   .configureHelp({ optionDescription: describeOption });
-for (const add of [addQuickstart, addUp, addTrain, addWatch, addRuns, addChanges, addEval])
+for (const add of [addQuickstart, addUp, addTrain, addWatch, addRuns, addChanges, addEval, addModels])
   add(program, context);
 
 try {
