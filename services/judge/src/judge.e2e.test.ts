@@ -193,7 +193,12 @@ where(`the judge as a process${missing === undefined ? '' : ` (skipped: ${missin
         await client.judge({
           program: { language: 'python', source },
           tests: [{ kind: { $case: 'stdio', value: { input: '', expectedOutput: 'ok' } } }],
-          limits: { cpuTime: { seconds: 1, nanos: 0 }, memoryBytes: 128 << 20, processes: 16 },
+          limits: {
+            cpuTime: { seconds: 0, nanos: 5e8 },
+            wallTime: { seconds: 1, nanos: 5e8 },
+            memoryBytes: 128 << 20,
+            processes: 16,
+          },
         })
       ).verdict;
     expect(await judge('print("ok")')).toBe(Verdict.ACCEPTED);

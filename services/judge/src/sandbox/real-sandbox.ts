@@ -28,9 +28,15 @@ export function openRealSandbox(slots = 2): Promise<Sandbox> {
   });
 }
 
-/** Mounts, and temporary folders of this process, to compare before and after. */
-export async function traces(): Promise<{ readonly mounts: string; readonly folders: readonly string[] }> {
-  const mounts = await readFile('/proc/self/mountinfo', 'utf8');
+/** Mounts where a sandbox makes its own, and temporary folders of this process, to compare before and after. */
+export async function traces(): Promise<{
+  readonly mounts: readonly string[];
+  readonly folders: readonly string[];
+}> {
+  const points = (await readFile('/proc/self/mountinfo', 'utf8'))
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '');
+  const mounts = points.filter((point) => /^\/(?:proc$|tmp$|tmp\/(?:usr|lib|dev|proc|etc)\b)/.test(point));
   const folders = (await readdir(tmpdir())).filter((name) =>
     name.startsWith(`backsight-doctor-${process.pid}-`),
   );

@@ -63,7 +63,7 @@ interface One {
 
 async function verifyOne(sandbox: Sandbox, solved: SolvedTask, signal: AbortSignal): Promise<One> {
   const { task, head, solution } = solved;
-  const judge = (source: string) =>
+  const judge = (source: string, cpuMs: number) =>
     judgeSubmission(
       sandbox,
       {
@@ -72,15 +72,15 @@ async function verifyOne(sandbox: Sandbox, solved: SolvedTask, signal: AbortSign
         prelude: task.prelude,
         tests: task.tests,
         checker: task.checker,
-        limits: completeLimits({ cpuMs: 4000 }),
+        limits: completeLimits({ cpuMs }),
         stopAtFirstFailure: true,
       },
       signal,
     );
-  const { verdict } = await judge(head + solution);
+  const { verdict } = await judge(head + solution, 4000);
   const trouble = verdict === Verdict.ACCEPTED ? undefined : verdict.replace('VERDICT_', '').toLowerCase();
   for (const [index, mutant] of mutantsOf(solution, mostMutants, 0).entries()) {
-    if ((await judge(head + mutant)).verdict !== Verdict.ACCEPTED)
+    if ((await judge(head + mutant, 1000)).verdict !== Verdict.ACCEPTED)
       return { id: task.id, trouble, tried: index + 1 };
   }
   return { id: task.id, trouble, tried: undefined };
