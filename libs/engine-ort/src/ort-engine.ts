@@ -64,6 +64,10 @@ export class OrtEngine implements Engine {
       threads,
       generationSlots,
       microBatchTokens,
+      training: {
+        objectives: ['distillation', 'policyGradient', 'likelihood'],
+        teachers: ['ema', 'frozen', 'live', 'trust-region'],
+      },
     };
     this.model = new Model(config, microBatchTokens, threads);
     this.policy = new PolicyWeights(weights);

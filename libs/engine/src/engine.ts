@@ -63,6 +63,15 @@ export interface EngineInfo {
   readonly generationSlots: number;
   /** Tokens in one forward and backward pass. */
   readonly microBatchTokens: number;
+  readonly training: TrainingAbilities;
+}
+
+/** What an engine can train with. */
+export interface TrainingAbilities {
+  readonly objectives: readonly (keyof Pick<Objective, 'distillation' | 'policyGradient' | 'likelihood'>)[];
+  readonly teachers: readonly TeacherSettings['kind'][];
+  /** Largest K of a top-K support; absent: the vocabulary alone limits it. */
+  readonly maxSupport?: number;
 }
 
 export interface GenerateRequest {

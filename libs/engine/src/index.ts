@@ -23,6 +23,7 @@ export type {
   TokenLogprob,
   TrainExample,
   TrainPlan,
+  TrainingAbilities,
   TrainReport,
   VersionedWeights,
 } from './engine.js';

@@ -1,6 +1,13 @@
 /** Turns what the engine answers into messages. */
 import * as proto from '@backsight/contract/policy';
-import type { CheckpointInfo, Engine, ModelTexts, SampledCompletion, TrainReport } from '@backsight/engine';
+import type {
+  CheckpointInfo,
+  Engine,
+  ModelTexts,
+  SampledCompletion,
+  TrainingAbilities,
+  TrainReport,
+} from '@backsight/engine';
 
 /** What Describe tells of an engine, its model's texts and the room's limits, and whether it trains. */
 export function packDescription(
@@ -16,29 +23,39 @@ export function packDescription(
     tokenizerJson: texts.tokenizerJson,
     chatTemplate: texts.chatTemplate,
     tokenizerConfigJson: texts.tokenizerConfigJson,
-    training: trains ? everything : nothing,
+    training: trains ? packAbilities(info.training) : nothing,
     limits: { generationSlots: info.generationSlots, maxExamples, microBatchTokens: info.microBatchTokens },
     engine: { name: info.name, version: info.version, device: info.device, threads: info.threads },
     version,
   };
 }
 
-const everything: proto.TrainingCapabilities = {
-  objectives: [
-    proto.ObjectiveKind.DISTILLATION,
-    proto.ObjectiveKind.POLICY_GRADIENT,
-    proto.ObjectiveKind.LIKELIHOOD,
-  ],
-  teachers: [
-    proto.TeacherKind.EMA,
-    proto.TeacherKind.FROZEN,
-    proto.TeacherKind.LIVE,
-    proto.TeacherKind.TRUST_REGION,
-  ],
-  maxSupport: 0,
-};
-
 const nothing: proto.TrainingCapabilities = { objectives: [], teachers: [], maxSupport: 0 };
+
+function packAbilities({
+  objectives,
+  teachers,
+  maxSupport = 0,
+}: TrainingAbilities): proto.TrainingCapabilities {
+  return {
+    objectives: objectives.map((name) => objectiveKinds[name]),
+    teachers: teachers.map((kind) => teacherKinds[kind]),
+    maxSupport,
+  };
+}
+
+const objectiveKinds = {
+  distillation: proto.ObjectiveKind.DISTILLATION,
+  policyGradient: proto.ObjectiveKind.POLICY_GRADIENT,
+  likelihood: proto.ObjectiveKind.LIKELIHOOD,
+} as const;
+
+const teacherKinds = {
+  ema: proto.TeacherKind.EMA,
+  frozen: proto.TeacherKind.FROZEN,
+  live: proto.TeacherKind.LIVE,
+  'trust-region': proto.TeacherKind.TRUST_REGION,
+} as const;
 
 export function packCompletion(completion: SampledCompletion): proto.Completion {
   const { tokenIds, logprobs, finishReason } = completion;

@@ -103,7 +103,11 @@ describe('policyService describe', () => {
     });
     expect(description.limits).toEqual({ generationSlots: 4, maxExamples: 20, microBatchTokens: 64 });
     expect(description.engine).toEqual({ name: 'scripted', version: '1', device: 'none', threads: 1 });
-    expect(description.training?.objectives).toContain(proto.ObjectiveKind.DISTILLATION);
+    expect(description.training).toEqual({
+      objectives: [proto.ObjectiveKind.DISTILLATION, proto.ObjectiveKind.LIKELIHOOD],
+      teachers: [proto.TeacherKind.EMA, proto.TeacherKind.FROZEN],
+      maxSupport: 40,
+    });
   });
 });
 

@@ -80,6 +80,7 @@ export function scriptedEngine(current: () => Script): Engine {
       threads: 1,
       generationSlots: 4,
       microBatchTokens: 64,
+      training: { objectives: ['distillation', 'likelihood'], teachers: ['ema', 'frozen'], maxSupport: 40 },
     },
     get version() {
       return current().version;
