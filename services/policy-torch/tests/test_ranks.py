@@ -56,9 +56,9 @@ def test_two_ranks_sample_what_one_samples(rooms: tuple[Room, Room]) -> None:
     for mine, theirs in zip(one, two, strict=True):
         assert mine.logprobs == pytest.approx(theirs.logprobs, abs=1e-5)
     first, second = (score(room, one, top_k=3).scores for room in rooms)
-    for mine, theirs in zip(first, second, strict=True):
-        assert mine.logprobs == pytest.approx(theirs.logprobs, abs=1e-5)
-        assert mine.top_ids == theirs.top_ids
+    for left, right in zip(first, second, strict=True):
+        assert left.logprobs == pytest.approx(right.logprobs, abs=1e-5)
+        assert left.top_ids == right.top_ids
 
 
 @pytest.mark.parametrize("kind", [proto.TEACHER_KIND_EMA, proto.TEACHER_KIND_TRUST_REGION], ids=["ema", "trust region"])

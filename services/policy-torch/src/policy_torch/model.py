@@ -166,9 +166,7 @@ def read_model(folder: Path) -> LanguageModel:
     if not config.is_file():
         raise CheckpointError("missing", str(config), "does not exist")
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
-        )
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
     except Exception as error:
         raise CheckpointError("invalid", str(folder), f"cannot be loaded: {_first_line(error)}") from error
     for module in model.modules():
@@ -224,7 +222,7 @@ def _stop_ids(folder: Path) -> list[int]:
 
 
 def _recompute_layers(model: LanguageModel) -> None:
-    model.gradient_checkpointing_enable({"use_reentrant": False})
+    model.activation_checkpointing_enable({"use_reentrant": False})
     model.train()  # layers are recomputed in training mode alone; there is no dropout
 
 

@@ -1,0 +1,91 @@
+"""The pure parts: random numbers, draws, batches."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from policy_torch.batches import Continuation, assemble, deal, pack
+from policy_torch.randomness import draw_uniform, philox, share_out
+from policy_torch.sampling import draw
+
+
+def test_philox_gives_the_published_vectors() -> None:
+    """Known answers of Random123."""
+    assert philox((0, 0), (0, 0, 0, 0)) == (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)
+    ones = 0xFFFFFFFF
+    assert philox((ones, ones), (ones,) * 4) == (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)
+
+
+def test_draws_and_orders_are_those_of_the_embedded_engine() -> None:
+    assert draw_uniform(2**53 - 1, 5, 7, 300) == 0.7459861564407226
+    assert share_out(13, 4, 7) == [[5, 1, 10], [6, 8, 7], [4, 11, 3], [9, 12, 0, 2]]
+    assert share_out(2, 3, 1)[0] == []
+
+
+def column(*values: float) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def test_draw_walks_the_distribution_in_order_of_ids() -> None:
+    probabilities = torch.tensor([[0.5, 0.2, 0.3]])
+    for uniform, token in [(0.0, 0), (0.49, 0), (0.51, 1), (0.69, 1), (0.71, 2), (0.999999, 2)]:
+        ids, logprobs = draw(probabilities.log(), column(1), column(1), column(uniform))
+        assert ids.item() == token
+        assert logprobs.item() == pytest.approx(math.log(probabilities[0, token]), rel=1e-6)
+
+
+def test_draw_keeps_the_fewest_tokens_that_reach_top_p_and_renormalises() -> None:
+    logits = torch.tensor([[0.1, 0.4, 0.2, 0.3]]).log()
+    drawn = [draw(logits, column(1), column(0.6), column(u)) for u in (0.0, 0.56, 0.58, 0.99)]
+    assert [ids.item() for ids, _ in drawn] == [1, 1, 3, 3]
+    assert [p.exp().item() for _, p in drawn] == pytest.approx([4 / 7, 4 / 7, 3 / 7, 3 / 7])
+    tied = torch.zeros(1, 4)
+    assert draw(tied, column(1), column(0.5), column(0.99))[0].item() == 1
+
+
+def test_draw_takes_the_most_likely_token_at_temperature_0_and_reports_it_at_temperature_1() -> None:
+    logits = torch.tensor([[0.3, 0.4, 0.3], [0.4, 0.4, 0.2]]).log()
+    ids, logprobs = draw(logits, column(0, 0), column(0.1, 0.1), column(0.9, 0.9))
+    assert ids.tolist() == [1, 0]
+    assert logprobs.tolist() == pytest.approx([math.log(0.4)] * 2)
+
+
+def test_a_batch_is_drawn_row_by_row() -> None:
+    logits = torch.randn(6, 50, generator=torch.Generator().manual_seed(1))
+    temperatures, top_ps, uniforms = column(1, 0, 0.5, 2, 1, 1), column(1, 1, 0.7, 0.3, 0.9, 1), column(*[0.37] * 6)
+    together = draw(logits, temperatures, top_ps, uniforms)
+    for row in range(6):
+        one = slice(row, row + 1)
+        alone = draw(logits[one], temperatures[one], top_ps[one], uniforms[one])
+        assert together[0][row] == alone[0][0]
+        assert together[1][row].item() == pytest.approx(alone[1][0].item(), abs=1e-12)
+
+
+def test_pack_fills_the_budget_with_like_lengths_and_lets_a_longer_one_go_alone() -> None:
+    lengths = [3, 50, 9, 17, 8, 4]
+    continuations = [Continuation([1] * length, [2]) for length in lengths]
+    packed = pack(continuations, 32)
+    assert sorted(item for items in packed for item in items) == list(range(6))
+    assert packed[0] == [1]
+    for items in packed:
+        padded = -(-max(lengths[item] for item in items) // 8) * 8
+        assert len(items) == 1 or len(items) * padded <= 32
+
+
+def test_deal_gives_every_rank_as_many_batches() -> None:
+    batches = [[0], [1], [2], [3], [4]]
+    shares = [deal(batches, rank, 3) for rank in range(3)]
+    assert shares == [[[0], [3]], [[1], [4]], [[2], []]]
+    assert deal([], 0, 2) == []
+
+
+def test_assemble_points_at_the_states_that_predict_the_completion() -> None:
+    batch = assemble([Continuation([5, 6], [7, 8]), Continuation([9], [4])], [1, 0], torch.device("cpu"))
+    assert batch.ids.tolist() == [[9, 0, 0, 0, 0, 0, 0, 0], [5, 6, 7, 0, 0, 0, 0, 0]]
+    assert batch.rows.tolist() == [0, 9, 10]
+    assert batch.completion_ids.tolist() == [4, 7, 8]
+    empty = assemble([], [], torch.device("cpu"))
+    assert (empty.rows.numel(), empty.ids.shape) == (0, (1, 8))
