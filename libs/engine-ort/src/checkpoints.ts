@@ -11,6 +11,7 @@ import {
   type CheckpointInfo,
   type CheckpointStore,
   type LoadedModel,
+  type Retention,
 } from '@backsight/engine';
 import type { PolicyWeights, Snapshot } from './training/policy-weights.js';
 
@@ -22,22 +23,27 @@ export class Checkpoints {
     private readonly store: CheckpointStore,
     private readonly loaded: LoadedModel,
     private readonly policy: PolicyWeights,
+    private readonly retention: Retention = {},
   ) {}
 
-  async save(name: string): Promise<CheckpointInfo> {
+  /** Draws are a function of seed, prompt, sample and position, so that a sampler has no state to save. */
+  async save(name: string, score?: number): Promise<CheckpointInfo> {
     const { version, student, teacher, optimizer } = this.policy.state();
     const moments = optimizer && {
       firstMoment: this.weightSet(optimizer.firstMoment),
       secondMoment: this.weightSet(optimizer.secondMoment),
     };
-    return this.store.save(name, {
+    const state = {
       version,
       optimizerSteps: optimizer?.steps ?? 0,
       weights: student,
       ...(teacher && { teacher }),
       ...moments,
       extra: {},
-    });
+    };
+    const saved = await this.store.save(name, state, score);
+    await this.store.retain(this.retention);
+    return saved;
   }
 
   /** Reads the whole state before any of it is taken over. */

@@ -1,3 +1,5 @@
+import type { Retention } from '@backsight/engine';
+
 /** What an embedded engine is started with. */
 export interface OrtEngineOptions {
   /** Hugging Face folder of the model: config.json, model.safetensors, tokenizer.json. */
@@ -10,6 +12,8 @@ export interface OrtEngineOptions {
   readonly generationSlots: number;
   /** Padded tokens in one forward and backward pass, at least 1; a longer sequence goes alone. */
   readonly microBatchTokens: number;
+  /** Which checkpoints stay when another is saved; absent: all. */
+  readonly retention?: Retention;
   /** Where the engine says what it does; absent: nowhere. */
   readonly logger?: EngineLogger;
 }

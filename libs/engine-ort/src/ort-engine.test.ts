@@ -1,7 +1,13 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { CheckpointError, EngineInputError, WeightSet, type SampledCompletion } from '@backsight/engine';
+import {
+  CheckpointError,
+  EngineInputError,
+  WeightSet,
+  type Engine,
+  type SampledCompletion,
+} from '@backsight/engine';
 import { loadOrtEngine } from './load-engine.js';
 import { collect, examplesOf, fingerprint, never, plan, request, TestEngines } from './test-engine.js';
 import { testConfig, writeTestModel } from './test-model.js';
@@ -114,6 +120,62 @@ describe('OrtEngine', () => {
     expect((await other.trainStep(next, examples, never)).steps).toEqual(report.steps);
     expect(await fingerprint(other)).toEqual(await fingerprint(engine));
     expect(await fingerprint(other, 'teacher')).toEqual(await fingerprint(engine, 'teacher'));
+  });
+
+  it('takes ten steps to the same bits straight, and with a restart after five', async () => {
+    const resumable: typeof plan = {
+      ...plan,
+      objective: { ...plan.objective, rolloutImportanceCap: 2 },
+      optimizer: { ...plan.optimizer, weightDecay: 0.01 },
+    };
+    /** Steps of sampling and training, as a run takes them; everything they tell. */
+    const steps = async (engine: Engine, from: number, to: number) => {
+      const told: unknown[] = [];
+      for (let step = from; step < to; step++) {
+        const completions = await collect(engine, {
+          ...request,
+          sampling: { ...request.sampling, seed: step },
+        });
+        const stepPlan = { ...resumable, expectedVersion: engine.version, shuffleSeed: step };
+        const { seconds: _, ...report } = await engine.trainStep(stepPlan, examplesOf(completions), never);
+        told.push(completions, report);
+      }
+      return told;
+    };
+    const straight = await engines.load();
+    const first = await steps(straight, 0, 5);
+    const second = await steps(straight, 5, 10);
+
+    const before = await engines.load();
+    expect(await steps(before, 0, 5)).toEqual(first);
+    await before.saveCheckpoint('after-five');
+    await before.close();
+    const after = await engines.load();
+    await after.restoreCheckpoint('after-five');
+    expect(await steps(after, 5, 10)).toEqual(second);
+    const [expected, found] = [await straight.readWeights(), await after.readWeights()];
+    expect(found.version).toBe(20);
+    expect(found.weights.equals(expected.weights)).toBe(true);
+    expect(await fingerprint(after, 'teacher')).toEqual(await fingerprint(straight, 'teacher'));
+  });
+
+  it('keeps the last and the best checkpoints, if it is to', async () => {
+    const checkpointFolder = join(engines.folder, 'retained');
+    const engine = await engines.load({ checkpointFolder, retention: { last: 1, best: 1 } });
+    for (const [name, score] of [
+      ['a', 1],
+      ['b', 3],
+      ['c', 2],
+      ['d', undefined],
+    ] as const) {
+      await engine.saveCheckpoint(name, score);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    expect((await engine.listCheckpoints()).map(({ name, score }) => [name, score])).toEqual([
+      ['d', undefined],
+      ['b', 3],
+      ['initial', undefined],
+    ]);
   });
 
   it('returns to the weights it was started with', async () => {

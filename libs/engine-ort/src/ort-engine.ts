@@ -72,7 +72,7 @@ export class OrtEngine implements Engine {
     this.model = new Model(config, microBatchTokens, threads);
     this.policy = new PolicyWeights(weights);
     this.generator = new Generator(this.model, this.policy, this.gate, generationSlots);
-    this.checkpoints = new Checkpoints(store, loaded, this.policy);
+    this.checkpoints = new Checkpoints(store, loaded, this.policy, options.retention);
   }
 
   get version(): number {
@@ -122,9 +122,9 @@ export class OrtEngine implements Engine {
     });
   }
 
-  async saveCheckpoint(name: string): Promise<CheckpointInfo> {
+  async saveCheckpoint(name: string, score?: number): Promise<CheckpointInfo> {
     this.requireOpen();
-    return this.gate.read(() => this.checkpoints.save(name));
+    return this.gate.read(() => this.checkpoints.save(name, score));
   }
 
   async restoreCheckpoint(name: string): Promise<CheckpointInfo> {

@@ -14,6 +14,8 @@ export interface CheckpointManifest {
   readonly optimizerSteps: number;
   /** Milliseconds since the Unix epoch. */
   readonly createdAtMs: number;
+  /** How good its weights are, if who saved it said so. */
+  readonly score?: number;
   /** Data folder beside the manifest. */
   readonly folder: string;
   readonly files: Readonly<Partial<Record<StatePart, WrittenFile>>>;
@@ -44,7 +46,8 @@ export function parseManifest(text: string, name: string, file: string): Checkpo
     if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
     throw fail(key);
   };
-  const { folder, files, extra } = values;
+  const { folder, files, extra, score } = values;
+  if (score !== undefined && typeof score !== 'number') throw fail('score');
   if (typeof folder !== 'string' || !/^[\w.-]+@[0-9a-f]+$/.test(folder)) throw fail('folder');
   if (!isJsonObject(extra)) throw fail('extra');
   if (!isJsonObject(files)) throw fail('files');
@@ -59,6 +62,7 @@ export function parseManifest(text: string, name: string, file: string): Checkpo
     version: count('version'),
     optimizerSteps: count('optimizerSteps'),
     createdAtMs: count('createdAtMs'),
+    ...(score !== undefined && { score }),
     folder,
     files: written,
     extra,

@@ -1,10 +1,14 @@
-import { spawn, spawnSync } from 'node:child_process';
 import { cp, mkdtemp, open, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { transform } from '@swc/core';
-import { CheckpointStore, checkpointNameViolation, type PolicyState } from './checkpoint-store.js';
+import {
+  CheckpointStore,
+  checkpointNameViolation,
+  type PolicyState,
+  type Retention,
+} from './checkpoint-store.js';
+import { CheckpointError } from './errors.js';
 import { parseJsonObject } from './json.js';
 import { WeightSet, type TensorTable } from './weights.js';
 
@@ -179,80 +183,66 @@ describe('CheckpointStore', () => {
   });
 });
 
-/** Compiles this room to plain JavaScript, so that a child process can run it. */
-async function compileRoom(target: string): Promise<void> {
-  const jsc = { parser: { syntax: 'typescript' as const }, target: 'es2022' as const };
-  await writeFile(join(target, 'package.json'), '{"type":"module"}');
-  for (const file of await readdir(import.meta.dirname)) {
-    if (file.endsWith('.test.ts') || !file.endsWith('.ts')) continue;
-    const source = await readFile(join(import.meta.dirname, file), 'utf8');
-    const { code } = await transform(source, { jsc, module: { type: 'es6' } });
-    await writeFile(join(target, file.replace(/\.ts$/, '.js')), code);
-  }
-}
-
-/** Each part of version n is filled with n, so that a mixture of two versions shows. */
-const bigTable: TensorTable = new Map([['w', [300_000]]]);
-const writer = `
-  import { CheckpointStore } from './checkpoint-store.js';
-  import { WeightSet } from './weights.js';
-  const [folder, size, from, to] = [process.argv[2], ...process.argv.slice(3).map(Number)];
-  const store = new CheckpointStore(folder);
-  for (let version = from; version <= to; version++) {
-    const set = () => new WeightSet(new Map([['w', [size]]]), new Float32Array(size).fill(version));
-    const parts = { weights: set(), teacher: set(), firstMoment: set(), secondMoment: set() };
-    await store.save('latest', { version, optimizerSteps: version, ...parts, extra: {} });
-    console.log(version);
-  }
-`;
-
-describe('CheckpointStore.save', () => {
-  it('leaves the previous checkpoint whole when its process is killed at any moment', async () => {
-    await compileRoom(folder);
-    await writeFile(join(folder, 'writer.js'), writer);
-    for (const delayMs of [0, 3, 7, 12, 18, 25, 40]) {
-      const args = [join(folder, 'writer.js'), store.folder, '300000', '1', '100000'];
-      const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-      let printed = '';
-      const ended = new Promise((resolve) => child.once('close', resolve));
-      await new Promise<void>((resolve) => {
-        child.stdout.on('data', (chunk: Buffer) => {
-          printed += chunk.toString();
-          resolve();
-        });
-      });
-      await new Promise((resolve) => setTimeout(resolve, delayMs));
-      child.kill('SIGKILL');
-      await ended;
-      const finished = Number(printed.trim().split('\n').at(-1));
-      const loaded = await store.load('latest', bigTable);
-      // The child may have been killed after a save and before its line.
-      expect([finished, finished + 1]).toContain(loaded.version);
-      for (const part of ['weights', 'teacher', 'firstMoment', 'secondMoment'] as const)
-        expect(loaded[part]!.flat.every((value) => value === loaded.version)).toBe(true);
-      await store.sweep();
-      expect(await readdir(store.folder)).toHaveLength(2);
+describe('CheckpointStore.load', () => {
+  it('refuses every file of a checkpoint cut short anywhere, or with any byte changed', async () => {
+    await store.save('a', state(1));
+    const data = join(store.folder, await dataFolderOf('a'));
+    for (const path of [
+      join(store.folder, 'a.json'),
+      ...(await readdir(data)).map((file) => join(data, file)),
+    ]) {
+      const whole = await readFile(path);
+      for (let length = 0; length < whole.length; length += path.endsWith('.json') ? 1 : 7) {
+        // The newline at the end of a manifest says nothing.
+        if (path.endsWith('.json') && length === whole.length - 1) continue;
+        await writeFile(path, whole.subarray(0, length));
+        await expect(store.load('a', table)).rejects.toThrow(CheckpointError);
+      }
+      for (let place = 0; place < whole.length && !path.endsWith('.json'); place += 5) {
+        const changed = Buffer.from(whole);
+        changed[place]! ^= 0x10;
+        await writeFile(path, changed);
+        await expect(store.load('a', table)).rejects.toThrow(CheckpointError);
+      }
+      await writeFile(path, whole);
     }
+    expect((await store.load('a', table)).version).toBe(1);
+  });
+});
+
+describe('CheckpointStore.retain', () => {
+  const kept = async (retention: Retention, ...scores: (number | undefined)[]) => {
+    for (const [i, score] of scores.entries()) {
+      await store.save(`c${i}`, state(i), score);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    const removed = await store.retain(retention);
+    const left = (await store.list()).map(({ name }) => name);
+    expect([...removed, ...left].sort()).toEqual(scores.map((_, i) => `c${i}`));
+    expect(await readdir(store.folder)).toHaveLength(2 * left.length);
+    return left;
+  };
+
+  it('keeps all unless told otherwise', async () => {
+    expect(await kept({}, 1, undefined, 2)).toEqual(['c2', 'c1', 'c0']);
   });
 
-  // A disk of 4 MB in a mount namespace of its own; where the kernel grants none, the test is skipped by name.
-  const namespaces = spawnSync('unshare', ['-rm', 'mount', '-t', 'tmpfs', 'none', '/mnt']).status === 0;
-  (namespaces ? it : it.skip)(
-    'says that the disk is full, keeps the previous one and leaves nothing behind',
-    async () => {
-      await compileRoom(folder);
-      await writeFile(join(folder, 'writer.js'), writer);
-      const script = `
-      mount -t tmpfs -o size=4m none ${store.folder}
-      node=${process.execPath}
-      $node ${folder}/writer.js ${store.folder} 1000 1 1
-      $node ${folder}/writer.js ${store.folder} 400000 2 2
-      ls -A ${store.folder}
-      $node ${folder}/writer.js ${store.folder} 2000 3 3`;
-      await store.save('placeholder', state(1));
-      const { stdout, stderr } = spawnSync('unshare', ['-rm', 'sh', '-c', script], { encoding: 'utf8' });
-      expect(stderr).toContain('no space left on the disk');
-      expect(stdout.trim().split('\n')).toEqual(['1', 'latest.json', expect.stringMatching(/^latest@/), '3']);
-    },
-  );
+  it('keeps the last', async () => {
+    expect(await kept({ last: 2 }, 5, 4, 3, undefined)).toEqual(['c3', 'c2']);
+  });
+
+  it('keeps the best beside the last, of equal ones the newest, and always the newest of all', async () => {
+    expect(await kept({ last: 1, best: 2 }, 1, 7, 7, 7, undefined, 2)).toEqual(['c5', 'c3', 'c2']);
+    await rm(store.folder, { recursive: true });
+    expect(await kept({ best: 1 }, -1, -3, undefined)).toEqual(['c2', 'c0']);
+  });
+
+  it('keeps the data of those that stay whole, with their scores', async () => {
+    await kept({ last: 1, best: 1 }, 3, 2, 1);
+    expect((await store.load('c0', table)).weights.equals(filled(0))).toBe(true);
+    expect((await store.list()).map(({ name, score }) => [name, score])).toEqual([
+      ['c2', 1],
+      ['c0', 3],
+    ]);
+  });
 });

@@ -29,6 +29,14 @@ export interface PolicyState extends Readonly<Partial<Record<StatePart, WeightSe
   readonly extra: JsonObject;
 }
 
+/** Which checkpoints a store keeps; both absent: all. */
+export interface Retention {
+  /** So many of the newest, at least 1. */
+  readonly last?: number;
+  /** So many of those with the highest scores; of equal ones the newest. */
+  readonly best?: number;
+}
+
 /** The name of the weights an engine was started with; no checkpoint may take it. */
 export const initialCheckpoint = 'initial';
 
@@ -42,13 +50,13 @@ export class CheckpointStore {
   constructor(readonly folder: string) {}
 
   /** Writes a checkpoint, replacing one of the same name. On an error nothing is left behind and the previous one stays. */
-  async save(name: string, state: PolicyState): Promise<CheckpointInfo> {
+  async save(name: string, state: PolicyState, score?: number): Promise<CheckpointInfo> {
     requireName(name);
     const dataFolder = `${name}@${randomBytes(6).toString('hex')}`;
     const manifestPart = join(this.folder, `.${dataFolder}.json`);
     try {
       await mkdir(join(this.folder, dataFolder), { recursive: true });
-      const manifest = await this.writeData(name, dataFolder, state);
+      const manifest = await this.writeData(name, dataFolder, state, score);
       await writeNewFile(manifestPart, [Buffer.from(formatManifest(manifest))]);
       await rename(manifestPart, this.manifestPath(name));
       await syncFolder(this.folder);
@@ -114,7 +122,31 @@ export class CheckpointStore {
     }
   }
 
-  private async writeData(name: string, folder: string, state: PolicyState): Promise<CheckpointManifest> {
+  /** Removes what the retention does not keep, oldest first; the newest always stays. */
+  async retain({ last, best }: Retention): Promise<readonly string[]> {
+    if (last === undefined && best === undefined) return [];
+    const all = await this.list();
+    const ranked = all
+      .filter(({ score }) => score !== undefined)
+      // Sorting is stable, and `all` has the newest first.
+      .sort((a, b) => (b.score ?? 0) - (a.score ?? 0));
+    const kept = new Set([...all.slice(0, Math.max(1, last ?? 1)), ...ranked.slice(0, best ?? 0)]);
+    const removed = all.filter((checkpoint) => !kept.has(checkpoint)).reverse();
+    for (const { name } of removed) {
+      const { folder } = await this.readManifest(name);
+      // Without its manifest a checkpoint is none; data that a crash leaves is for the sweep.
+      await this.remove(`${name}.json`);
+      await this.remove(folder);
+    }
+    return removed.map(({ name }) => name);
+  }
+
+  private async writeData(
+    name: string,
+    folder: string,
+    state: PolicyState,
+    score: number | undefined,
+  ): Promise<CheckpointManifest> {
     const files: Partial<Record<StatePart, WrittenFile>> = {};
     for (const part of stateParts) {
       const set = state[part];
@@ -123,7 +155,8 @@ export class CheckpointStore {
     }
     await syncFolder(join(this.folder, folder));
     const { version, optimizerSteps, extra } = state;
-    return { name, version, optimizerSteps, createdAtMs: Date.now(), folder, files, extra };
+    const described = { name, version, optimizerSteps, createdAtMs: Date.now(), folder, files, extra };
+    return score === undefined ? described : { ...described, score };
   }
 
   private async readManifest(name: string): Promise<CheckpointManifest> {
@@ -169,9 +202,9 @@ function requireName(name: string): void {
   if (description !== undefined) throw new EngineInputError([{ field: 'name', description }]);
 }
 
-function infoOf({ name, version, createdAtMs, files }: CheckpointManifest): CheckpointInfo {
+function infoOf({ name, version, createdAtMs, files, score }: CheckpointManifest): CheckpointInfo {
   const sizeBytes = Object.values(files).reduce((sum, file) => sum + file.sizeBytes, 0);
-  return { name, version, sizeBytes, createdAtMs };
+  return { name, version, sizeBytes, createdAtMs, ...(score !== undefined && { score }) };
 }
 
 function isDataFolder(entry: string): boolean {

@@ -18,8 +18,8 @@ export interface Engine {
   score(request: ScoreRequest, signal: AbortSignal): Promise<readonly CompletionScore[]>;
   /** Takes all optimizer steps of the plan or none: an error or an abort leaves weights, optimizer, teacher and version as they were. */
   trainStep(plan: TrainPlan, examples: readonly TrainExample[], signal: AbortSignal): Promise<TrainReport>;
-  /** Writes weights, teacher, optimizer state and version atomically. */
-  saveCheckpoint(name: string): Promise<CheckpointInfo>;
+  /** Writes weights, teacher, optimizer state and version atomically; `score` says how good they are, more is better. */
+  saveCheckpoint(name: string, score?: number): Promise<CheckpointInfo>;
   /** Replaces the whole state, or throws and replaces nothing. `initial` names the weights the engine was started with. */
   restoreCheckpoint(name: string): Promise<CheckpointInfo>;
   listCheckpoints(): Promise<readonly CheckpointInfo[]>;
@@ -225,4 +225,6 @@ export interface CheckpointInfo {
   readonly version: number;
   readonly sizeBytes: number;
   readonly createdAtMs: number;
+  /** How good its weights are, if who saved it said so. */
+  readonly score?: number;
 }

@@ -4,6 +4,7 @@ export {
   checkpointNameViolation,
   initialCheckpoint,
   type PolicyState,
+  type Retention,
 } from './checkpoint-store.js';
 export { moveTowards } from './ema.js';
 export type {

@@ -14,11 +14,15 @@ await runRoom({
     return readConfig({ ...process.env, ...(follow !== undefined && { BACKSIGHT_POLICY_FOLLOW: follow }) });
   },
   start: async (config, { logger }) => {
-    const { model, checkpoints, threads, generationSlots, microBatchTokens } = config;
+    const { model, checkpoints, keepLast, keepBest, threads, generationSlots, microBatchTokens } = config;
     const texts = await readModelTexts(model);
     const engine = await loadOrtEngine({
       modelFolder: model,
       checkpointFolder: checkpoints,
+      retention: {
+        ...(keepLast !== undefined && { last: keepLast }),
+        ...(keepBest !== undefined && { best: keepBest }),
+      },
       threads,
       generationSlots,
       microBatchTokens,

@@ -72,8 +72,14 @@ export function packReport({ version, steps, metrics, seconds }: TrainReport): p
   return { version, steps: [...steps], metrics: { ...metrics }, durations };
 }
 
-export function packCheckpoint({ name, version, sizeBytes, createdAtMs }: CheckpointInfo): proto.Checkpoint {
-  return { name, version, sizeBytes, createdAtMs };
+export function packCheckpoint({
+  name,
+  version,
+  sizeBytes,
+  createdAtMs,
+  score,
+}: CheckpointInfo): proto.Checkpoint {
+  return { name, version, sizeBytes, createdAtMs, score };
 }
 
 function duration(seconds: number) {

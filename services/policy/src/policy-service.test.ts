@@ -358,6 +358,15 @@ describe('policyService checkpoints', () => {
     });
   });
 
+  it('saves with how good the weights are, which must be a number', async () => {
+    const saved = await connection.client.saveCheckpoint({ name: 'a', score: 0.5 });
+    expect(saved.checkpoint?.score).toBe(0.5);
+    const violations = await caughtViolations(() =>
+      connection.client.saveCheckpoint({ name: 'a', score: NaN }),
+    );
+    expect(violations[0]).toMatch(/^score: must be/);
+  });
+
   it('refuses names that are none', async () => {
     for (const name of ['', '../a', 'initial']) {
       expect((await caughtViolations(() => connection.client.saveCheckpoint({ name })))[0]).toMatch(

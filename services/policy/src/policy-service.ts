@@ -7,6 +7,7 @@ import { failureOf } from './engine-failure.js';
 import { packCheckpoint, packCompletion, packDescription, packReport } from './pack-responses.js';
 import type { PolicyMetrics } from './policy-metrics.js';
 import { readTransaction } from './read-transaction.js';
+import { numberViolations } from './violations.js';
 import { unpackGenerate, unpackScore } from './unpack-requests.js';
 import type { Follower } from './weights/follower.js';
 import { packWeights } from './weights/pack-weights.js';
@@ -105,10 +106,12 @@ export function policyService(options: PolicyServiceOptions): PolicyServiceImple
       }
     },
 
-    async saveCheckpoint({ name }, { logger }) {
+    async saveCheckpoint({ name, score }, { logger }) {
       requireTrainer();
       requireName(name);
-      const checkpoint = await orFailure(engine.saveCheckpoint(name), name);
+      const violations = numberViolations('score', score, {});
+      if (violations.length > 0) throw invalidArgument(violations);
+      const checkpoint = await orFailure(engine.saveCheckpoint(name, score), name);
       logger.info({ checkpoint }, 'checkpoint saved');
       return { checkpoint: packCheckpoint(checkpoint) };
     },

@@ -127,7 +127,8 @@ export function scriptedEngine(current: () => Script): Engine {
         seconds: { teacher: 1.25 },
       };
     },
-    saveCheckpoint: (name) => answer({ ...scriptedCheckpoint, name }),
+    saveCheckpoint: (name, score) =>
+      answer({ ...scriptedCheckpoint, name, ...(score !== undefined && { score }) }),
     restoreCheckpoint: (name) => answer({ ...scriptedCheckpoint, name }),
     listCheckpoints: () => answer([scriptedCheckpoint]),
     exportCheckpoint: (name) => answer(`/exports/${name}`),
