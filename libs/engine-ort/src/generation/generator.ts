@@ -4,11 +4,12 @@ import type { PolicyWeights } from '../training/policy-weights.js';
 import type { WeightsGate } from '../weights-gate.js';
 import { CompletionStream } from './completion-stream.js';
 import { Decoder } from './decoder.js';
-import { ActiveRequest, requestViolations, samplesOf, type Sample } from './request.js';
+import { ActiveRequest, requestViolations, samplesOf } from './request.js';
+import { SampleQueue } from './sample-queue.js';
 
-/** Answers generate requests: all of them share the decoder's slots, and a slot that falls free is filled at once. */
+/** Answers generate requests: they share the decoder's slots in turns, and a slot that falls free is filled at once. */
 export class Generator {
-  private waiting: Sample[] = [];
+  private readonly waiting = new SampleQueue();
   private readonly decoder: Decoder;
   private readonly active = new Set<ActiveRequest>();
   private loop: Promise<void> | undefined;
@@ -39,7 +40,7 @@ export class Generator {
     this.active.add(active);
     try {
       const samples = samplesOf(request, active);
-      this.waiting.push(...samples);
+      this.waiting.add(active, samples);
       this.wake();
       for (let left = samples.length; left > 0; left--) {
         const completion = await stream.next();
@@ -63,13 +64,13 @@ export class Generator {
     this.loop ??= this.run().finally(() => {
       this.loop = undefined;
       // A request may have come while the loop was ending.
-      if (this.waiting.length > 0) this.wake();
+      if (this.waiting.size > 0) this.wake();
     });
   }
 
   private async run(): Promise<void> {
     try {
-      while (this.waiting.length > 0) await this.gate.read(() => this.decode());
+      while (this.waiting.size > 0) await this.gate.read(() => this.decode());
     } catch (error) {
       this.failAll(error);
     }
@@ -87,9 +88,9 @@ export class Generator {
     decoder.forgetPrompts([]);
     for (;;) {
       decoder.dropCancelled();
-      this.waiting = this.waiting.filter(({ request }) => !request.cancelled);
-      if (!this.gate.writerWaits && decoder.free > 0 && this.waiting.length > 0) {
-        await decoder.start(weights, policy.version, this.waiting.splice(0, decoder.free));
+      this.waiting.dropCancelled();
+      if (!this.gate.writerWaits && decoder.free > 0 && this.waiting.size > 0) {
+        await decoder.start(weights, policy.version, this.waiting.take(decoder.free));
         decoder.forgetPrompts(this.waiting);
       } else if (decoder.running === 0) return;
       if (decoder.running > 0) await decoder.step(weights, policy.version);
@@ -97,7 +98,7 @@ export class Generator {
   }
 
   private failAll(reason: unknown): void {
-    this.waiting = [];
+    this.waiting.clear();
     this.decoder.clear();
     for (const request of this.active) request.fail(reason);
   }
