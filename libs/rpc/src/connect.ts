@@ -6,6 +6,7 @@ import { parseAddress } from './address.js';
 import { callLifetime, type DeadlineOptions } from './call-lifetime.js';
 import { messageLimits } from './message-limits.js';
 import { retryMiddleware, type RetryOptions, type RetryPolicy } from './retry.js';
+import { carryTrace } from './trace.js';
 import { unreachable } from './unreachable.js';
 
 /** How to talk to a room. */
@@ -43,6 +44,7 @@ export function connect<Definition extends TsProtoServiceDefinition>(
   const closing = new AbortController();
   // The last one attached meets a call first: the deadline spans the retries, which read the details of a failure.
   const client = createClientFactory()
+    .use(carryTrace)
     .use(errorDetailsClientMiddleware)
     .use(unreachable(options.name ?? 'room', address))
     .use(retryMiddleware(options.retry ?? {}))

@@ -27,4 +27,5 @@ export { service, type CallIdentity, type RoomCallContext, type ServedService } 
 export * as setting from './settings.js';
 export { readSettings, roomSettings, SettingsError, type SettingValues } from './settings.js';
 export { isAbort } from './thrown.js';
+export { currentTrace, inTrace, newTrace, type Trace, traceFields } from './trace.js';
 export { waitUntilServing, type WaitOptions } from './wait-until-serving.js';

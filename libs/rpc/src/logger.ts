@@ -1,5 +1,6 @@
 /** The log of a room: one JSON object a line, on stderr, so that stdout stays for people and supervisors. */
 import { destination, type Logger, pino, stdTimeFunctions } from 'pino';
+import { traceFields } from './trace.js';
 
 export type { Logger } from 'pino';
 
@@ -17,7 +18,8 @@ export interface LoggerOptions {
   readonly level?: LogLevel;
 }
 
-/** A logger that writes to stderr at once, so that the last lines before a crash are not lost. */
+/** A logger that writes to stderr at once, so that the last lines before a crash are not lost; each line names its trace. */
 export function createLogger({ name, level = 'info' }: LoggerOptions): Logger {
-  return pino({ name, level, timestamp: stdTimeFunctions.isoTime }, destination({ dest: 2, sync: true }));
+  const options = { name, level, timestamp: stdTimeFunctions.isoTime, mixin: traceFields };
+  return pino(options, destination({ dest: 2, sync: true }));
 }

@@ -15,6 +15,7 @@ import { messageLimits } from './message-limits.js';
 import { callMetrics, createRegistry, type Registry } from './metrics.js';
 import { type MetricsServer, serveMetrics } from './metrics-server.js';
 import type { ServedService } from './service.js';
+import { followTrace } from './trace.js';
 import { refuseUnreadable } from './unreadable.js';
 
 /** How long calls may take to end once they are told to, in milliseconds; then their connections are cut. */
@@ -70,6 +71,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
 
   const plain = createServer(channelOptions(options));
   const server = plain
+    .use(followTrace)
     .use(callIdentity(logger, callMetrics(registry)))
     .use(errorDetailsServerMiddleware)
     .use(failureMapping(name))

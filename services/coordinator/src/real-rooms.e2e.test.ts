@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type RunEvent, RunState } from '@backsight/contract/coordinator';
-import { openRealHouse, type RealHouse } from '@backsight/testing';
+import { openRealHouse, type RealHouse, type RealRoom } from '@backsight/testing';
 import { eventually, follow, ofKind } from './toy-watching.js';
 
 const STEPS = 6;
@@ -49,13 +49,23 @@ async function rolloutsOf({ client }: RealHouse, runId: string) {
   }
 }
 
+interface LogLine {
+  readonly msg: string;
+  readonly step: number;
+  readonly traceId: string;
+}
+
+/** The lines of a room's log that say so, in order. */
+const said = (room: RealHouse, name: RealRoom, msg: string): readonly LogLine[] =>
+  room
+    .log(name)
+    .split('\n')
+    .filter((line) => line.includes(msg))
+    .map((line) => JSON.parse(line) as LogLine);
+
 /** The steps that the policy says it took, in the order in which it took them. */
 const stepsTaken = (room: RealHouse): readonly number[] =>
-  room
-    .log('policy')
-    .split('\n')
-    .filter((line) => line.includes('training step taken'))
-    .map((line) => (JSON.parse(line) as { readonly step: number }).step);
+  said(room, 'policy', 'training step taken').map(({ step }) => step);
 
 async function expectWholeRun(room: RealHouse, runId: string, events: readonly RunEvent[]): Promise<void> {
   expect(ofKind(events, 'stateChanged').at(-1)).toEqual({ state: RunState.SUCCEEDED, failure: '' });
@@ -146,6 +156,10 @@ describe('a run over real rooms', () => {
     }
     const events = await follow(room, runId);
     await expectWholeRun(room, runId, events);
+    // A step's lines are found in every room's log under one trace.
+    const traces = (name: RealRoom, msg: string) => said(room, name, msg).map(({ traceId }) => traceId);
+    expect(new Set(traces('policy', 'training step taken')).size).toBe(STEPS);
+    expect(traces('coordinator', 'step finished')).toEqual(traces('policy', 'training step taken'));
     await expectSameAsUndisturbed(room, runId);
   }, 120_000);
 });

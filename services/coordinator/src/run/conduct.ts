@@ -1,4 +1,5 @@
 /** Conducts a run from where its books leave off to its end, or to the next rest. */
+import { inTrace, newTrace } from '@backsight/rpc';
 import { saveForPause, saveIfDue } from './checkpoints.js';
 import { evaluateIfDue } from './evaluate.js';
 import type { OpenRun } from './open-run.js';
@@ -25,7 +26,8 @@ export async function conduct(run: OpenRun, shouldPause: () => boolean): Promise
           await saveForPause(run, step);
           return 'paused';
         }
-        await takeStep(run, step + 1);
+        // Whatever the rooms log of a step, they log under one trace.
+        await inTrace(newTrace(), () => takeStep(run, step + 1));
         step += 1;
         recoveries = 0;
       } catch (error) {

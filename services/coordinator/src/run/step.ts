@@ -29,6 +29,7 @@ export async function takeStep(run: OpenRun, step: number): Promise<void> {
     rollouts: played.rollouts.length,
     events: [...newAlarms(run), ...(taken ? [] : [nothingToLearn(step)])],
   });
+  run.logger.info({ step, version: transaction.expectedVersion }, 'step finished');
 }
 
 /** Writes down what is about to happen, before it does: after a crash the policy's version tells whether it did. */
