@@ -1,4 +1,5 @@
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
+import { likePython } from './pre-tokenizer.js';
 import { RendererError } from './renderer-error.js';
 import { parseObject, type TokenizerConfig } from './tokenizer-config.js';
 
@@ -47,7 +48,8 @@ function construct(json: Readonly<Record<string, unknown>>, config: TokenizerCon
     added_tokens: [],
   };
   try {
-    return new HuggingFaceTokenizer({ ...stages, ...json }, config.json);
+    const pre_tokenizer = likePython(json['pre_tokenizer'] ?? null);
+    return new HuggingFaceTokenizer({ ...stages, ...json, pre_tokenizer }, config.json);
   } catch (error) {
     throw new RendererError(
       `tokenizer.json cannot be used: ${error instanceof Error ? error.message : String(error)}`,
