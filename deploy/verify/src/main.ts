@@ -20,7 +20,7 @@ const say = (line: string): void => {
 try {
   const cache = join(root, 'node_modules/.cache/backsight');
   mkdirSync(cache, { recursive: true });
-  const kubectl = findKubectl(cache, say);
+  const kubectl = findKubectl({ cacheFolder: cache, env: process.env, say });
   const sections = [
     {
       title: containerFile,
