@@ -4,23 +4,17 @@ import { isObject } from './tokenizer-config.js';
  * A pre-tokenizer of tokenizer.json, rewritten where the package reads it otherwise than Python's tokenizers does.
  *
  * - `Digits` isolates every numeric character (those of Arabic, fractions, ...), the package ASCII digits alone.
- * - White space, written `\s`, is Unicode's: with U+0085 and without U+FEFF, which JavaScript has the other way round. The
- *   pattern that `ByteLevel` brings along is written out for that.
+ * - The pattern that `ByteLevel` brings along has Unicode's white space, the package JavaScript's: without U+0085 and with
+ *   U+FEFF. In the pattern of a `Split` the package has it right.
  */
 export function likePython(preTokenizer: unknown): unknown {
   if (!isObject(preTokenizer)) return preTokenizer;
-  const { type, pretokenizers, pattern } = preTokenizer;
+  const { type, pretokenizers, individual_digits, use_regex, add_prefix_space } = preTokenizer;
   if (type === 'Sequence' && Array.isArray(pretokenizers))
     return { ...preTokenizer, pretokenizers: pretokenizers.map(likePython) };
-  if (type === 'Digits') return split(preTokenizer['individual_digits'] === true ? '\\p{N}' : '\\p{N}+');
-  if (type === 'Split' && isObject(pattern) && typeof pattern['Regex'] === 'string')
-    return { ...preTokenizer, pattern: { Regex: withUnicodeSpace(pattern['Regex']) } };
+  if (type === 'Digits') return split(individual_digits === true ? '\\p{N}' : '\\p{N}+');
   // A space put before the text would have to come before the split.
-  if (
-    type === 'ByteLevel' &&
-    preTokenizer['use_regex'] !== false &&
-    preTokenizer['add_prefix_space'] !== true
-  )
+  if (type === 'ByteLevel' && use_regex !== false && add_prefix_space === false)
     return {
       type: 'Sequence',
       pretokenizers: [split(byteLevelPattern), { ...preTokenizer, use_regex: false }],
@@ -32,25 +26,5 @@ export function likePython(preTokenizer: unknown): unknown {
 const byteLevelPattern = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
 function split(pattern: string): object {
-  return {
-    type: 'Split',
-    pattern: { Regex: withUnicodeSpace(pattern) },
-    behavior: 'Isolated',
-    invert: false,
-  };
-}
-
-/** What Unicode calls White_Space, as it stands in a class. */
-const space = '\\u0009-\\u000d\\u0020\\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
-
-/** The pattern with `\s` and `\S` written out; within a class `\S` stays, which no known tokenizer has. */
-function withUnicodeSpace(pattern: string): string {
-  let depth = 0;
-  return pattern.replace(/\\.|[[\]]/gsu, (part) => {
-    if (part === '[') depth += 1;
-    if (part === ']') depth -= 1;
-    if (part === '\\s') return depth > 0 ? space : `[${space}]`;
-    if (part === '\\S' && depth === 0) return `[^${space}]`;
-    return part;
-  });
+  return { type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false };
 }
