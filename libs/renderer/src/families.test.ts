@@ -7,7 +7,7 @@ import { RendererError } from './renderer-error.js';
 
 interface Family {
   readonly template: string;
-  readonly tokenizerConfig: object;
+  readonly tokenizerConfig: { readonly eos_token: string };
   /** `decoded` and `withSpecial` where they differ from the string. */
   readonly strings: readonly { ids: string; decoded?: string; withSpecial?: string }[];
   readonly prompts: readonly ({ text: string; ids: string } | { error: string })[];
@@ -71,6 +71,16 @@ describe.each(['llama3', 'smollm2', 'qwen', 'mistral', 'mistral-tekken', 'olmo']
           expect({ i, ids: encode() }).toEqual({ i, ids: numbers(expected.ids) });
         }
       });
+    });
+
+    it('adds a turn to sampled ids as transformers writes the whole conversation', () => {
+      const [first, answer, ...followUp] = conversations[3]!.messages;
+      const expected = family.prompts[3]!;
+      // Mistral's template writes a space before an answer, which SentencePiece puts there by itself.
+      const space = name === 'mistral-tekken' ? ' ' : '';
+      const completion = renderer.encodeText(space + answer!.content + family.tokenizerConfig.eos_token);
+      const extended = renderer.extendPrompt(renderer.encodePrompt([first!]), completion, followUp);
+      expect(extended).toEqual('ids' in expected && numbers(expected.ids));
     });
   },
 );
