@@ -1,4 +1,5 @@
 import type { Retention } from '@backsight/engine';
+import type { ExecutionProvider } from './execution-provider.js';
 
 /** What an embedded engine is started with. */
 export interface OrtEngineOptions {
@@ -8,6 +9,8 @@ export interface OrtEngineOptions {
   readonly checkpointFolder: string;
   /** Threads that one operator uses, at least 1. */
   readonly threads: number;
+  /** Where ONNX Runtime runs the graphs. Default `cpu`. */
+  readonly executionProvider?: ExecutionProvider;
   /** Completions sampled side by side, at least 1. */
   readonly generationSlots: number;
   /** Padded tokens in one forward and backward pass, at least 1; a longer sequence goes alone. */

@@ -10,16 +10,19 @@ import {
 } from '@backsight/engine';
 import { numberProblems } from '@backsight/sdpo';
 import type { OrtEngineOptions } from './engine-options.js';
+import { requireProvider } from './execution-provider.js';
 import { OrtEngine } from './ort-engine.js';
 
 /**
- * Loads a model folder into an engine over ONNX Runtime on the CPU.
+ * Loads a model folder into an engine over ONNX Runtime.
  *
- * Throws `CheckpointError` for the folder and `EngineInputError` for an option out of range.
+ * Throws `CheckpointError` for the folder, `EngineInputError` for an option out of range and `UnsupportedError` for a
+ * provider that is not there.
  */
 export async function loadOrtEngine(options: OrtEngineOptions): Promise<Engine> {
   const violations = optionViolations(options);
   if (violations.length > 0) throw new EngineInputError(violations);
+  await requireProvider(options.executionProvider ?? 'cpu');
   const begin = performance.now();
   const loaded = await loadModelFolder(options.modelFolder, (config) => {
     requireHeads(config, options.modelFolder);

@@ -48,7 +48,7 @@ export class OrtEngine implements Engine {
     private readonly options: Omit<OrtEngineOptions, 'modelFolder' | 'checkpointFolder'>,
   ) {
     const { config, weights } = loaded;
-    const { threads, generationSlots, microBatchTokens } = options;
+    const { threads, generationSlots, microBatchTokens, executionProvider = 'cpu' } = options;
     this.card = {
       model: loaded.name,
       architecture: config.modelType,
@@ -60,7 +60,7 @@ export class OrtEngine implements Engine {
     this.info = {
       name: 'onnxruntime',
       version: env.versions.node ?? env.versions.common,
-      device: 'cpu',
+      device: executionProvider,
       threads,
       generationSlots,
       microBatchTokens,
@@ -69,7 +69,7 @@ export class OrtEngine implements Engine {
         teachers: ['ema', 'frozen', 'live', 'trust-region'],
       },
     };
-    this.model = new Model(config, microBatchTokens, threads);
+    this.model = new Model(config, microBatchTokens, threads, undefined, undefined, executionProvider);
     this.policy = new PolicyWeights(weights);
     this.generator = new Generator(this.model, this.policy, this.gate, generationSlots);
     this.checkpoints = new Checkpoints(store, loaded, this.policy, options.retention);

@@ -1,4 +1,5 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
+import type { ExecutionProvider } from './execution-provider.js';
 import type { Graph } from './graph/graph.js';
 import { modelBytes } from './graph/model-bytes.js';
 
@@ -12,10 +13,10 @@ export class Session {
     private readonly outputNames: readonly string[],
   ) {}
 
-  /** Loads a graph for the CPU with `threads` threads per operator. */
-  static async load(graph: Graph, threads: number): Promise<Session> {
+  /** Loads a graph for a provider, by default the CPU, with `threads` threads per operator where the CPU runs it. */
+  static async load(graph: Graph, threads: number, provider: ExecutionProvider = 'cpu'): Promise<Session> {
     const session = await InferenceSession.create(modelBytes(graph), {
-      executionProviders: ['cpu'],
+      executionProviders: [provider],
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       graphOptimizationLevel: 'all',

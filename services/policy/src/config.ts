@@ -9,6 +9,7 @@ const settings = {
   checkpoints: setting.path('BACKSIGHT_CHECKPOINTS', 'a folder to keep checkpoints in', 'checkpoints'),
   keepLast: setting.maybe(setting.integer('BACKSIGHT_CHECKPOINTS_KEEP_LAST', 1, 1_000_000)),
   keepBest: setting.maybe(setting.integer('BACKSIGHT_CHECKPOINTS_KEEP_BEST', 1, 1_000_000)),
+  executionProvider: setting.choice('BACKSIGHT_EXECUTION_PROVIDER', ['cpu', 'cuda'], 'cpu'),
   threads: setting.integer('BACKSIGHT_THREADS', 1, 256, Math.min(availableParallelism(), 16)),
   generationSlots: setting.integer('BACKSIGHT_GENERATION_SLOTS', 1, 4096, 96),
   microBatchTokens: setting.integer('BACKSIGHT_MICRO_BATCH_TOKENS', 8, 4_194_304, 4096),

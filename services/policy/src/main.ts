@@ -14,18 +14,16 @@ await runRoom({
     return readConfig({ ...process.env, ...(follow !== undefined && { BACKSIGHT_POLICY_FOLLOW: follow }) });
   },
   start: async (config, { logger }) => {
-    const { model, checkpoints, keepLast, keepBest, threads, generationSlots, microBatchTokens } = config;
+    const { model, checkpoints, keepLast, keepBest } = config;
     const texts = await readModelTexts(model);
     const engine = await loadOrtEngine({
+      ...config,
       modelFolder: model,
       checkpointFolder: checkpoints,
       retention: {
         ...(keepLast !== undefined && { last: keepLast }),
         ...(keepBest !== undefined && { best: keepBest }),
       },
-      threads,
-      generationSlots,
-      microBatchTokens,
       logger,
     });
     return startPolicy(config, engine, texts, logger);

@@ -247,6 +247,13 @@ describe('the policy as a process', () => {
     expect(await policy.stop()).toBe(0);
   });
 
+  it('runs on CUDA, or says in one sentence what is missing for it', async () => {
+    const started = await start({ BACKSIGHT_EXECUTION_PROVIDER: 'cuda' }).catch((error: unknown) => error);
+    if (started instanceof Error)
+      expect(started.message).toMatch(/^policy: Execution provider cuda: .*, or use cpu\.\n$/);
+    else expect((await (started as Policy).client.describe({})).engine?.device).toBe('cuda');
+  });
+
   it.each<[string, () => Promise<Record<string, string>>, RegExp]>([
     [
       'a model that is not there',

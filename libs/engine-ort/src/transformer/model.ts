@@ -1,4 +1,5 @@
 import type { CompletionScore, ModelConfig } from '@backsight/engine';
+import type { ExecutionProvider } from '../execution-provider.js';
 import { floatTensor, idTensor, type Feeds } from '../session.js';
 import {
   memoryLimits,
@@ -27,8 +28,9 @@ export class Model {
     threads: number,
     readonly embeddingGradient: EmbeddingGradient = embeddingGradientOf(config),
     private readonly memory: MemoryLimits = memoryLimits,
+    provider: ExecutionProvider = 'cpu',
   ) {
-    this.programs = new Programs(config, threads);
+    this.programs = new Programs(config, threads, provider);
     this.tables = rotaryFeeds(config);
   }
 

@@ -1,4 +1,5 @@
 import type { ModelConfig } from '@backsight/engine';
+import type { ExecutionProvider } from '../execution-provider.js';
 import type { Graph } from '../graph/graph.js';
 import { Session } from '../session.js';
 import { decodingGraph } from './decoding-graph.js';
@@ -12,6 +13,7 @@ export class Programs {
   constructor(
     readonly config: ModelConfig,
     private readonly threads: number,
+    private readonly provider: ExecutionProvider,
   ) {}
 
   hidden(): Promise<Session> {
@@ -44,7 +46,7 @@ export class Programs {
   private load(key: string, graph: () => Graph): Promise<Session> {
     const known = this.sessions.get(key);
     if (known !== undefined) return known;
-    const loading = Session.load(graph(), this.threads);
+    const loading = Session.load(graph(), this.threads, this.provider);
     this.sessions.set(key, loading);
     return loading;
   }
