@@ -11,6 +11,9 @@ import { addTrain, addWatch } from './commands/train.js';
 import { addUp } from './commands/up.js';
 import { UserError } from './user-error.js';
 
+/** Exit code after Ctrl-C. */
+const INTERRUPTED = 130;
+
 const stop = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
   process.once(name, () => {
@@ -42,10 +45,11 @@ function describeOption(option: Option): string {
 
 /** Prints why a command ended and returns its exit code. */
 function report(error: unknown): number {
-  if (stop.signal.aborted) {
-    process.stderr.write('stopped\n');
-    return 130;
+  const exitCode = error instanceof UserError ? error.exitCode : 1;
+  if (!stop.signal.aborted || exitCode === INTERRUPTED) {
+    process.stderr.write(`${describeError(error)}\n`);
+    return exitCode;
   }
-  process.stderr.write(`${describeError(error)}\n`);
-  return error instanceof UserError ? error.exitCode : 1;
+  process.stderr.write('stopped\n');
+  return INTERRUPTED;
 }

@@ -89,12 +89,22 @@ async function watch(
       },
       context.signal,
     );
+  } catch (error) {
+    if (!context.signal.aborted) throw error;
+    const { runId } = run;
+    throw new UserError(
+      `No longer watching. The run goes on: backsight watch ${runId}, backsight stop ${runId}.`,
+      130,
+    );
   } finally {
     screen.close();
   }
   if (json) printJson(context, (await client.getRun({ runId: run.runId })).run);
   else for (const warning of new Set(progress.warnings)) context.output.write(`note: ${warning}\n`);
-  if (progress.state === 'RUN_STATE_FAILED') throw new UserError(`The run failed: ${progress.failure}`);
+  if (progress.state === 'RUN_STATE_FAILED')
+    throw new UserError(
+      `The run failed after step ${progress.step}: ${progress.failure}\nOnce that is mended, backsight resume ${run.runId} goes on with it.`,
+    );
   if (!json)
     context.output.write(
       `run ${run.runId} ${stateWord(progress.state)} after ${progress.step} of ${progress.totalSteps} steps\n`,

@@ -31,6 +31,12 @@ describe('advance', () => {
     expect(lastPassRate(progress, 'train')).toBeUndefined();
   });
 
+  it('shows a phase as done once its evaluation is there, however much of its progress was skipped', () => {
+    const value = { step: 0, split: 'held-out', passRate: 0, reward: 0, samples: 96, rollouts: 0 };
+    const progress = [phase(48, 0), event({ $case: 'evaluated', value })].reduce(advance, freshProgress(4));
+    expect(progress.phase).toEqual({ name: 'rollout', done: 96, total: 96 });
+  });
+
   it('takes over the failure with the state', () => {
     const failed = advance(
       freshProgress(4),

@@ -60,6 +60,7 @@ export function advance(progress: RunProgress, event: RunEvent): RunProgress {
       return {
         ...progress,
         rollouts: kind.value.rollouts,
+        phase: progress.phase && { ...progress.phase, done: progress.phase.total },
         evaluations: [...progress.evaluations, kind.value],
       };
     case 'phaseProgress': {

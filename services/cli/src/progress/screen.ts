@@ -26,17 +26,25 @@ export function openScreen(kind: ScreenKind, output: NodeJS.WriteStream): Screen
 
 const two = (value: number | undefined): string => (value === undefined ? '  - ' : value.toFixed(2));
 
+const speed = ({ tokensPerSecond }: RunProgress): string =>
+  tokensPerSecond === undefined ? '-' : Math.round(tokensPerSecond).toString();
+
 export const clockText = (seconds: number | undefined): string =>
   seconds === undefined
     ? '--:--'
     : `${String(Math.floor(seconds / 60)).padStart(2, '0')}:${String(Math.round(seconds) % 60).padStart(2, '0')}`;
+
+/** Columns of a title; longer ones are cut. */
+const TITLE = 15;
+/** Columns that a line needs beside its title and its bar. */
+const FIGURES = 50;
 
 function bars(output: NodeJS.WriteStream): Screen {
   const multi = new MultiBar(
     {
       stream: output,
       format: '{title} {bar} {value}/{total} {note}',
-      barsize: 24,
+      barsize: Math.min(24, Math.max(8, output.columns - TITLE - FIGURES)),
       hideCursor: true,
       clearOnComplete: false,
       barCompleteChar: '█',
@@ -48,33 +56,45 @@ function bars(output: NodeJS.WriteStream): Screen {
     undefined,
   );
   const shown = new Map<string, { readonly steps: SingleBar; readonly phase: SingleBar }>();
+  let closed = false;
   return {
     show: (title, progress) => {
       let pair = shown.get(title);
       if (pair === undefined) {
         pair = {
-          steps: multi.create(progress.totalSteps, 0, { title: title.padEnd(16), note: '' }),
-          phase: multi.create(1, 0, { title: ''.padEnd(16), note: '' }),
+          steps: multi.create(progress.totalSteps, 0, { title: fitted(title), note: '' }),
+          phase: multi.create(1, 0, { title: fitted(''), note: '' }),
         };
         shown.set(title, pair);
       }
-      const speed =
-        progress.tokensPerSecond === undefined ? '-' : Math.round(progress.tokensPerSecond).toString();
       pair.steps.update(progress.step, {
-        note: `steps  reward ${two(progress.reward)}  pass@1 ${two(lastPassRate(progress))}  ${speed} tokens/s  left ${clockText(secondsLeft(progress, Date.now()))}`,
+        note: `steps reward ${two(progress.reward)} pass@1 ${two(lastPassRate(progress))} left ${clockText(secondsLeft(progress, Date.now()))}`,
       });
       pair.phase.setTotal(Math.max(1, progress.phase?.total ?? 1));
-      pair.phase.update(progress.phase?.done ?? 0, { note: progress.phase?.name ?? '' });
+      pair.phase.update(progress.phase?.done ?? 0, {
+        note: `${progress.phase?.name ?? waiting(progress)}  ${speed(progress)} tokens/s`,
+      });
     },
     say: (line) => {
+      if (closed) {
+        output.write(`${line}\n`);
+        return;
+      }
       multi.log(`${line}\n`);
       multi.update();
     },
     close: () => {
-      multi.stop();
+      if (!closed) multi.stop();
+      closed = true;
     },
   };
 }
+
+const waiting = ({ state }: RunProgress): string =>
+  state === 'RUN_STATE_PENDING' ? 'waits for its policy' : '';
+
+const fitted = (title: string): string =>
+  (title.length > TITLE ? `${title.slice(0, TITLE - 1)}…` : title).padEnd(TITLE);
 
 function lines(output: NodeJS.WriteStream): Screen {
   const last = new Map<string, string>();
@@ -83,11 +103,9 @@ function lines(output: NodeJS.WriteStream): Screen {
       const key = `${progress.step}/${progress.evaluations.length}`;
       if (last.get(title) === key || (progress.step === 0 && progress.evaluations.length === 0)) return;
       last.set(title, key);
-      const speed =
-        progress.tokensPerSecond === undefined ? '-' : Math.round(progress.tokensPerSecond).toString();
       output.write(
         `${title}: step ${progress.step}/${progress.totalSteps} reward ${two(progress.reward)} pass@1 ${two(lastPassRate(progress))} ` +
-          `${speed} tokens/s left ${clockText(secondsLeft(progress, Date.now()))}\n`,
+          `${speed(progress)} tokens/s left ${clockText(secondsLeft(progress, Date.now()))}\n`,
       );
     },
     say: (line) => {
