@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 _FILE_BYTES = 16 << 20
 _OPEN_FILES = 256
 _STACK_BYTES = 64 << 20
+_INTERPRETER_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,18 @@ def restrict_files_and_stack() -> None:
         _restrict(kind, value)
 
 
-def restrict_memory_and_processes(limits: Limits, *, per_user: bool) -> None:
-    """Stands in for the control groups: address space per process and, where the user is the slot's own, processes."""
-    with open("/proc/self/statm", encoding="ascii") as statm:
-        already = int(statm.read().split()[0]) * resource.getpagesize()
-    _restrict(resource.RLIMIT_AS, already + limits.memory_bytes)
+def restrict_memory(limits: Limits, *, reserves: bool) -> None:
+    """Stands in for a control group: address space per process or, for a runtime that reserves it, what it writes to."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as statm:
+            already = int(statm.read().split()[5 if reserves else 0]) * resource.getpagesize()
+    except FileNotFoundError:
+        already = _INTERPRETER_BYTES  # a container may allow no /proc
+    _restrict(resource.RLIMIT_DATA if reserves else resource.RLIMIT_AS, already + limits.memory_bytes)
+
+
+def restrict_processes(limits: Limits, *, per_user: bool) -> None:
+    """Stands in for a control group where the user is the slot's own."""
     if per_user:
         _restrict(resource.RLIMIT_NPROC, limits.processes + 1)
 

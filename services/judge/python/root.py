@@ -29,8 +29,10 @@ def package_folders() -> list[str]:
 _BUILDING_SITE = "/tmp"
 
 
-def enter_minimal_root(*, keep_proc: bool) -> None:
+def enter_minimal_root(*, keep_proc: bool, beside: list[str], files: dict[str, bytes]) -> None:
     """Builds the root on a tmpfs and pivots into it; the caller owns its mount namespace.
+
+    beside are folders and files of the machine that belong there too, where they are; files are written into it.
 
     keep_proc leaves this process's /proc in place: inside a user namespace the kernel mounts a fresh one only where
     one is visible already, and each sandbox covers it with its own.
@@ -45,8 +47,14 @@ def enter_minimal_root(*, keep_proc: bool) -> None:
         if os.path.islink(f"/{name}"):
             os.symlink(os.readlink(f"/{name}"), os.path.join(folder, name))
     interpreter = os.path.realpath(sys.executable)
-    for source in (*_outermost(_library_folders()), interpreter):
+    wanted = {os.path.realpath(path) for path in beside if os.path.exists(path)}
+    for source in _outermost({*_library_folders(), *wanted, interpreter}):
         _bind(source, folder)
+    for path in beside:
+        _link(path, folder)
+    for path, content in files.items():
+        with open(os.path.join(folder, path.lstrip("/")), "wb") as file:
+            file.write(content)
     alias = os.path.join(folder, "usr/bin/python3")
     os.makedirs(os.path.dirname(alias), exist_ok=True)
     if not os.path.exists(alias):
@@ -82,6 +90,14 @@ def _library_folders() -> set[str]:
 def _outermost(folders: set[str]) -> list[str]:
     """Those folders that lie in no other one."""
     return sorted(f for f in folders if not any(f != other and f.startswith(f"{other}/") for other in folders))
+
+
+def _link(path: str, root: str) -> None:
+    """Lets a path that is a link lead where it does on the machine."""
+    target = os.path.join(root, path.lstrip("/"))
+    if os.path.realpath(path) != path and os.path.exists(path) and not os.path.lexists(target):
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        os.symlink(os.path.realpath(path), target)
 
 
 def _bind(source: str, root: str, *, devices: bool = False) -> None:

@@ -54,6 +54,16 @@ class Sandboxes:
     groups: SlotGroups | None
 
 
+@dataclass(frozen=True)
+class Submission:
+    """A program and what comes with it."""
+
+    language: str
+    source: bytes
+    artefact: bytes  # of an earlier compilation; empty for none
+    files: list[tuple[str, bytes]]
+
+
 @dataclass
 class Run:
     """What became of one run."""
@@ -83,6 +93,7 @@ class Sandbox:
         self._folder: str | None = None
         self._cpu_seen = 0.0  # seconds of the current run, when last looked at
         self._peak_at_end = 0  # bytes
+        self.artefact = b""  # what the program was compiled to, once it is
 
     def start(self) -> None:
         """Makes the sandbox and waits until it has dropped everything."""
@@ -100,25 +111,29 @@ class Sandbox:
         self._channel.send(folder.encode())
         self._await_promptly()
 
-    def compile(self, source: bytes, files: list[tuple[str, bytes]]) -> dict[str, Any] | None:
-        """Hands the program over and has it compiled, under the limits of a run; what is wrong with it, if anything."""
+    def compile(self, submission: Submission) -> dict[str, Any] | None:
+        """Hands the program over and has it prepared, under this sandbox's limits; what is wrong with it, if anything."""
         assert self._channel is not None
         kills = self._groups.out_of_memory_kills() if self._groups else 0
-        handed = [_in_memory(source), *(_in_memory(content) for _, content in files)]
-        socket.send_fds(self._channel, [json.dumps([path for path, _ in files]).encode()], handed)
+        contents = [submission.source, submission.artefact, *(content for _, content in submission.files)]
+        handed = [_in_memory(content) for content in contents]
+        names = {"language": submission.language, "files": [path for path, _ in submission.files]}
+        socket.send_fds(self._channel, [json.dumps(names).encode()], handed)
         _close_all(handed)
         try:
             message, limit = self._await_message(None, self._limits.cpu_seconds, self._limits.wall_seconds)
         except _WardenLost:
             # The compiler took the warden along: the program's doing, since nothing else runs yet.
-            short = self._groups is not None and self._groups.out_of_memory_kills() > kills
-            return _trouble("Compiling takes more memory than allowed." if short else "Compiling crashes Python.")
+            return _trouble("Compiling takes more memory than allowed." if self._short(kills) else "Compiling crashes.")
         if limit:
             return _trouble("Compiling takes more time than allowed.")
         if message[:1] == warden.COMPILE_ERROR:
             error: dict[str, Any] = json.loads(message[1:])
-            return error
+            return _trouble("Compiling takes more memory than allowed.") if self._short(kills) else error
         return None
+
+    def _short(self, kills: int) -> bool:
+        return self._groups is not None and self._groups.out_of_memory_kills() > kills
 
     def run(self, kind: str, payload: bytes) -> Run:
         """Runs the program once; after a run that is not clean, the sandbox must not be used again."""
@@ -269,11 +284,14 @@ class Sandbox:
     def _receive(self) -> bytes:
         assert self._channel is not None
         try:
-            message = self._channel.recv(warden.MAX_MESSAGE)
+            message, files, _, _ = socket.recv_fds(self._channel, warden.MAX_MESSAGE, 1)
         except ConnectionResetError:
-            message = b""
+            message, files = b"", []
         if not message:
             raise _WardenLost
+        for file in files:
+            with open(file, "rb") as artefact:
+                self.artefact = os.pread(artefact.fileno(), os.fstat(file).st_size, 0)
         if message[:1] == warden.FAILED:
             raise SandboxFailed(message[1:].decode(errors="replace"))
         return message

@@ -1,7 +1,8 @@
 """One slot of the judge: a process that runs one submission after another, each in a sandbox of its own.
 
-Started as `python3 -s -S -B slot.py '{"isolation": "zygote" | "none", "user": 60600}'`, with an environment that
-holds nothing but what programs may see. Submissions come on standard input, what became of them goes to standard
+Started as `python3 -s -S -B slot.py '{"isolation": "zygote" | "none", "user": 60600, "language": "cpp", "toolchains":
+{"cpp": "/usr/bin/g++", ...}}'`, with an environment that holds nothing but what programs may see. Its sandboxes see the
+toolchain of that one language beside Python, which they run as well. Submissions come on standard input, what became of them goes to standard
 output, as frames; the first frame out is `{"tier", "python"}`, or `{"error"}` with one sentence. It ends with its
 standard input.
 
@@ -18,6 +19,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from dataclasses import dataclass
 
 import hierarchy
 import root
@@ -26,10 +28,11 @@ import supervisor
 import syscalls
 import wire
 import zygote
+from javascript_language import DRIVER, driver_path
 from owner import is_left_behind, own_name
 from program import prepare_interpreter
 from sandbox import Sandboxes
-from warden import Keep
+from warden import LANGUAGES, Keep
 
 _FOLDER_BYTES = 16 << 20
 _FOLDER_FILES = 1024
@@ -51,7 +54,17 @@ class NoIsolation(Exception):
     """This machine, or this user, cannot isolate; the message is one sentence."""
 
 
-def main(options: dict[str, object]) -> None:
+@dataclass(frozen=True)
+class Options:
+    """As the judge gives them."""
+
+    isolation: str
+    user: int
+    language: str
+    toolchains: dict[str, str]
+
+
+def main(options: Options) -> None:
     """Prepares, says so, serves until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches the judge, which ends us
     requests, answers = os.dup(0), os.dup(1)
@@ -61,17 +74,16 @@ def main(options: dict[str, object]) -> None:
     groups: hierarchy.ControlGroups | None = None
     folder: str | None = None
     try:
-        if options["isolation"] == "zygote":
-            user = int(str(options["user"]))
+        if options.isolation == "zygote":
             if not syscalls.SUPPORTED:
                 raise NoIsolation(f"The sandbox knows x86_64 and aarch64, not {syscalls.MACHINE}.")
-            rootless = _enter_mount_namespace(user)
+            rootless = _enter_mount_namespace(options.user)
             groups = _make_groups()
-            sandboxes = _isolate(user, rootless, groups)
+            sandboxes = _isolate(options, rootless, groups)
             tier = "namespaces" if groups is None else "control-groups"
         else:
             folder = _make_folder()
-            keep = _keep(None, folder, b"", control_groups=False)
+            keep = _keep(options, None, folder, b"", control_groups=False)
             sandboxes, tier = Sandboxes(keep, 0, False, _open_proc(), None), "none"
         prepare_interpreter(root.package_folders())
         gc.disable()
@@ -107,16 +119,22 @@ def _make_folder() -> str:
     return folder
 
 
-def _isolate(user: int, rootless: bool, groups: hierarchy.ControlGroups | None) -> Sandboxes:
+def _isolate(options: Options, rootless: bool, groups: hierarchy.ControlGroups | None) -> Sandboxes:
     """Leaves the host's file tree; after this the process itself sees no more files than its sandboxes do."""
+    toolchain = options.toolchains[options.language]
+    beside = [folder.format(toolchain) for folder in LANGUAGES[options.language].folders]
+    files: dict[str, bytes] = {}
+    if options.language == "javascript":
+        with open(driver_path(), "rb") as file:
+            files[DRIVER] = file.read()
     call_filter = seccomp.build_filter(syscalls.MACHINE)
     proc = _open_proc() if rootless or groups is None else None
     try:
-        root.enter_minimal_root(keep_proc=rootless)
+        root.enter_minimal_root(keep_proc=rootless, beside=beside, files=files)
     except OSError as error:
         raise NoIsolation(_NOTHING_ISOLATES.format(error.strerror)) from error
     return Sandboxes(
-        _keep(None if rootless else user, "/tmp", call_filter, control_groups=groups is not None),
+        _keep(options, None if rootless else options.user, "/tmp", call_filter, control_groups=groups is not None),
         _NAMESPACES | (syscalls.CLONE_NEWUSER if rootless else 0),
         rootless,
         proc,
@@ -128,8 +146,17 @@ def _open_proc() -> int:
     return os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
 
 
-def _keep(user: int | None, folder: str, call_filter: bytes, *, control_groups: bool) -> Keep:
-    return Keep(bool(call_filter), user, folder, _FOLDER_BYTES, _FOLDER_FILES, call_filter, control_groups)
+def _keep(options: Options, user: int | None, folder: str, call_filter: bytes, *, control_groups: bool) -> Keep:
+    return Keep(
+        isolated=bool(call_filter),
+        user=user,
+        folder=folder,
+        folder_bytes=_FOLDER_BYTES,
+        folder_files=_FOLDER_FILES,
+        call_filter=call_filter,
+        control_groups=control_groups,
+        toolchains=options.toolchains,
+    )
 
 
 def _enter_mount_namespace(user: int) -> bool:
@@ -157,4 +184,4 @@ def _enter_mount_namespace(user: int) -> bool:
 
 
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    main(Options(**json.loads(sys.argv[1])))

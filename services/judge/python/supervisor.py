@@ -1,20 +1,23 @@
 """The supervisor of a slot: takes submissions from the judge, runs each in a fresh sandbox, says what happened.
 
 It sees submissions, so it never forks; the zygote clones the sandboxes. Expected outputs never come here either: the
-judge compares. A request is `{"limits", "sourceBytes", "files": [{"path", "bytes"}], "runs": [{"kind", "bytes"}]}`
-followed by those bytes; the answers are the events `compiled` or `compileError`, then `ran` per run, then `done`;
-or `failed`, with a message, where the sandbox itself went wrong. `{"abandon": true}` meanwhile kills the submission,
-which is then answered by `abandoned`.
+judge compares. A request is `{"language", "limits", "sourceBytes", "artefactBytes", "files": [{"path", "bytes"}],
+"runs": [{"kind", "bytes"}]}` followed by those bytes; the answers are the events `compiled`, with the artefact where
+there is a new one, or `compileError`, then `ran` per run, then `done`; or `failed`, with a message, where the sandbox
+itself went wrong. `{"abandon": true}` meanwhile kills the submission, which is then answered by `abandoned`.
 """
 
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from typing import Any
 
 import wire
+from languages import COMPILE_LIMITS
 from limits import Limits
-from sandbox import Abandoned, Run, Sandbox, SandboxFailed, Sandboxes
+from sandbox import Abandoned, Run, Sandbox, SandboxFailed, Sandboxes, Submission
+from warden import LANGUAGES
 
 
 def serve(requests: int, answers: int, zygote: socket.socket, sandboxes: Sandboxes) -> None:
@@ -41,8 +44,10 @@ class _Blobs:
     """The bytes of a submission, each let go of once it is used."""
 
     def __init__(self, requests: int, header: dict[str, Any]) -> None:
-        self.source = wire.read_exactly(requests, header["sourceBytes"])
-        self.files = [(file["path"], wire.read_exactly(requests, file["bytes"])) for file in header["files"]]
+        source = wire.read_exactly(requests, header["sourceBytes"])
+        artefact = wire.read_exactly(requests, header["artefactBytes"])
+        files = [(file["path"], wire.read_exactly(requests, file["bytes"])) for file in header["files"]]
+        self.submission = Submission(header["language"], source, artefact, files)
         self.runs = [(run["kind"], wire.read_exactly(requests, run["bytes"])) for run in header["runs"]]
 
 
@@ -56,17 +61,25 @@ def _judge(
 ) -> dict[str, Any]:
     """Runs the submission, in as many sandboxes as it spoils; the last event."""
     limits = Limits.parse(header["limits"])
+    submission = blobs.submission
+    if LANGUAGES[submission.language].compiled and not submission.artefact:
+        # A sandbox of its own, with the compiler's limits and none of the program's files.
+        compiler = Sandbox(requests, zygote, sandboxes, COMPILE_LIMITS)
+        trouble = _start(compiler, replace(submission, files=[]))
+        compiler.end()
+        if trouble is not None:
+            return _refuse(answers, trouble)
+        submission = replace(submission, artefact=compiler.artefact)
     done = 0
     while True:
         sandbox = Sandbox(requests, zygote, sandboxes, limits)
         try:
-            sandbox.start()
-            trouble = sandbox.compile(blobs.source, blobs.files)
+            trouble = _start(sandbox, submission)
             if trouble is not None:
-                wire.write_frame(answers, {"event": "compileError", "error": trouble})
-                return {"event": "done"}
+                return _refuse(answers, trouble)
             if done == 0:
-                wire.write_frame(answers, {"event": "compiled"})
+                made = submission.artefact if not blobs.submission.artefact else b""
+                wire.write_frame(answers, {"event": "compiled", "artefactBytes": len(made)}, made)
             while True:
                 if done == len(blobs.runs):
                     return {"event": "done"}
@@ -79,6 +92,21 @@ def _judge(
             sandbox.end()
         if done == len(blobs.runs):
             return {"event": "done"}
+
+
+def _start(sandbox: Sandbox, submission: Submission) -> dict[str, Any] | None:
+    """Starts the sandbox with the program prepared; what is wrong with the program, if anything."""
+    try:
+        sandbox.start()
+        return sandbox.compile(submission)
+    except BaseException:
+        sandbox.end()
+        raise
+
+
+def _refuse(answers: int, trouble: dict[str, Any]) -> dict[str, Any]:
+    wire.write_frame(answers, {"event": "compileError", "error": trouble})
+    return {"event": "done"}
 
 
 def _tell(answers: int, index: int, run: Run) -> None:
@@ -95,4 +123,3 @@ def _tell(answers: int, index: int, run: Run) -> None:
         **dict(zip(("stdoutBytes", "stderrBytes", "reportBytes"), map(len, outputs), strict=True)),
     }
     wire.write_frame(answers, header, *outputs)
-

@@ -10,35 +10,35 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import resource
 import signal
 import socket
 import struct
-import sys
-import warnings
 from dataclasses import dataclass
 from os import _exit  # by this name: in a run's process the program may have patched the module
-from types import CodeType
 from typing import NoReturn
 
 import limits as bounds
+import native
 import syscalls
+from cpp_language import CPP
+from javascript_language import JAVASCRIPT
+from languages import Language, Program, Refused
 from limits import Limits
-from program import KINDS, SOURCE_NAME, run_program
+from program import KINDS
+from python_language import PYTHON
 
 MAX_FILES = 200
 MAX_MESSAGE = 1 << 17
 NONCE_BYTES = 16
-# First byte of the warden's messages; FAILED and COMPILE_ERROR carry text and JSON, ENDED carries ENDING.
+# First byte of the warden's messages; FAILED and COMPILE_ERROR carry text and JSON, ENDED carries
+# ENDING, COMPILED a new artefact as a descriptor.
 READY, COMPILED, COMPILE_ERROR, STARTED, ENDED, FAILED = (bytes([tag]) for tag in b"RCESDF")
 # nonce, wait status, CPU microseconds, peak bytes, whether the next run would find nothing of this one
 ENDING = struct.Struct(f"<{NONCE_BYTES}siqq?")
 
 _CHANNEL = 3
-# Standard modules whose import has effects, or that need what a sandbox lacks.
-_NOT_AHEAD = {"antigravity", "this", "idlelib", "tkinter", "turtle", "turtledemo", "test", "lib2to3", "ensurepip"}
-_IMPORT = re.compile(rb"^[ \t]*(?:import|from)[ \t]+([A-Za-z_][\w.]*(?:[ \t]*,[ \t]*[A-Za-z_][\w.]*)*)", re.MULTILINE)
+LANGUAGES: dict[str, Language] = {"python": PYTHON, "cpp": CPP, "javascript": JAVASCRIPT}
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class Keep:
     folder_files: int
     call_filter: bytes
     control_groups: bool
+    toolchains: dict[str, str]  # by language: the path of its interpreter or compiler
 
 
 def keep_sandbox(channel_descriptor: int, keep: Keep, limits: Limits) -> NoReturn:
@@ -90,7 +91,7 @@ def _set_up(keep: Keep, limits: Limits, folder: str) -> None:
         os.setresgid(keep.user, keep.user, keep.user)
         os.setresuid(keep.user, keep.user, keep.user)
     if not keep.control_groups:
-        bounds.restrict_memory_and_processes(limits, per_user=keep.isolated)
+        bounds.restrict_processes(limits, per_user=keep.isolated)
     if keep.isolated:
         syscalls.drop_capabilities()
         syscalls.no_new_privileges()
@@ -117,18 +118,27 @@ def _mount_private_folders(keep: Keep) -> None:
 
 def _serve(channel: socket.socket, keep: Keep, limits: Limits, folder: str) -> None:
     """First the program and its files, then one run after another."""
-    message, files, _, _ = socket.recv_fds(channel, MAX_MESSAGE, 1 + MAX_FILES)
+    message, files, _, _ = socket.recv_fds(channel, MAX_MESSAGE, 2 + MAX_FILES)
     if not message:
         return
-    source = _read_all(files[0])
-    for path, file in zip(json.loads(message), files[1:], strict=True):
+    submission = json.loads(message)
+    source, artefact = _read_all(files[0]), _read_all(files[1])
+    for path, file in zip(submission["files"], files[2:], strict=True):
         _put_file(folder, path, file)
-    code = _compile(source)
-    if not isinstance(code, CodeType):
-        channel.send(COMPILE_ERROR + json.dumps(code).encode())
+    language = LANGUAGES[submission["language"]]
+    if not keep.control_groups:
+        bounds.restrict_memory(limits, reserves=language.reserves_memory)
+    try:
+        program = language.prepare(source, artefact, keep.toolchains[submission["language"]], folder)
+    except Refused as refusal:
+        channel.send(COMPILE_ERROR + json.dumps(refusal.trouble).encode())
         return
-    _import_ahead(source)
-    channel.send(COMPILED)
+    if artefact or not program.artefact:
+        channel.send(COMPILED)
+    else:
+        with open(os.memfd_create("artefact"), "wb", buffering=0) as made:
+            made.write(program.artefact)
+            socket.send_fds(channel, [COMPILED], [made.fileno()])
     while True:
         order, files, _, _ = socket.recv_fds(channel, 1, 4)
         if not order:
@@ -136,7 +146,7 @@ def _serve(channel: socket.socket, keep: Keep, limits: Limits, folder: str) -> N
         before = _folder_state(keep, folder)
         child = syscalls.fork_quickly()
         if child == 0:
-            _become_program(KINDS[order[0]], files, code, source, keep, limits, folder)
+            _become_program(KINDS[order[0]], files, program, keep, limits, folder)
         for file in files:
             os.close(file)
         channel.send(STARTED)
@@ -147,7 +157,7 @@ def _serve(channel: socket.socket, keep: Keep, limits: Limits, folder: str) -> N
 
 
 def _become_program(
-    kind: str, files: list[int], code: CodeType, source: bytes, keep: Keep, limits: Limits, folder: str
+    kind: str, files: list[int], program: Program, keep: Keep, limits: Limits, folder: str
 ) -> NoReturn:
     """In the child: takes its descriptors (payload, stdout, stderr, report), closes all others, runs the program."""
     try:
@@ -158,14 +168,16 @@ def _become_program(
         os.dup2(err, 2)
         # Handed over in this order, they are 4 to 7: taking over the channel's number overwrites none of them.
         os.dup2(report, _CHANNEL, inheritable=False)
-        _close_from(4 if kind == "stdio" else 5)
+        first = 4 if kind == "stdio" else 5
+        os.closerange(first, native.KEPT)
+        _close_from(native.KEPT + 1)
         bounds.restrict_cpu(limits)
         if keep.isolated:
             # Its own files in /proc are its own again, such as /dev/stdin.
             syscalls.set_dumpable(True)
         else:
             syscalls.die_with_parent()
-        run_program(code, source, kind, folder)
+        program.run(kind, folder, limits)
     finally:
         _exit(70)
 
@@ -187,30 +199,6 @@ def _await_end(child: int, keep: Keep) -> tuple[int, float, int]:
                     os.kill(-1, signal.SIGKILL)  # everything in this namespace but this process
                 except ProcessLookupError:
                     pass
-
-
-def _compile(source: bytes) -> CodeType | dict[str, object]:
-    """The program's code, or what is wrong with it."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return compile(source, SOURCE_NAME, "exec", dont_inherit=True)
-    except SyntaxError as error:
-        return {"type": type(error).__name__, "message": error.msg, "lines": [error.lineno] if error.lineno else []}
-    except (ValueError, MemoryError, RecursionError, OverflowError) as error:
-        return {"type": type(error).__name__, "message": str(error), "lines": []}
-
-
-def _import_ahead(source: bytes) -> None:
-    """Imports the standard modules the program names once, here, so that its runs find them loaded."""
-    for names in _IMPORT.findall(source):
-        for name in names.decode().split(","):
-            top = name.strip().partition(".")[0]
-            if top not in sys.modules and top in sys.stdlib_module_names and top not in _NOT_AHEAD:
-                try:
-                    __import__(top)
-                except Exception:
-                    pass  # the program will see for itself
 
 
 def _put_file(folder: str, path: str, file: int) -> None:

@@ -1,6 +1,7 @@
 /** The room's settings, from environment variables and the one flag that has to be said in so many words. */
 import { availableParallelism } from 'node:os';
 import { readSettings, roomSettings, setting, SettingsError, type SettingValues } from '@backsight/rpc';
+import { type LanguageName, languageNames } from './sandbox/find-toolchains.js';
 import { sandboxChoices } from './sandbox/open-sandbox.js';
 
 const settings = {
@@ -8,6 +9,7 @@ const settings = {
   tasks: setting.maybe(setting.paths('BACKSIGHT_TASKS', 'task files, separated by commas')),
   sandbox: setting.choice('BACKSIGHT_SANDBOX', sandboxChoices, 'auto'),
   python: setting.maybe(setting.path('BACKSIGHT_PYTHON', 'the path of a CPython 3.10 or newer')),
+  languages: setting.maybe(languageList('BACKSIGHT_JUDGE_LANGUAGES')),
   // One more than there are cores: a slot that waits for its own processes leaves its core to another.
   slots: setting.integer('BACKSIGHT_JUDGE_SLOTS', 1, 256, availableParallelism() + 1),
   maxQueued: setting.integer('BACKSIGHT_JUDGE_MAX_QUEUED', 0, 1_000_000, 4096),
@@ -35,3 +37,15 @@ export function readConfig(environment: NodeJS.ProcessEnv, flags: readonly strin
 }
 
 const sandboxFlag = '--sandbox=';
+
+/** Names separated by commas. */
+function languageList(variable: string): setting.Setting<readonly LanguageName[]> {
+  return {
+    variable,
+    expected: `a list of ${languageNames.join(', ')}`,
+    parse: (text) => {
+      const names = text.split(',').map((name) => languageNames.find((each) => each === name.trim()));
+      return names.includes(undefined) ? undefined : names.filter((name) => name !== undefined);
+    },
+  };
+}

@@ -35,7 +35,7 @@ function feedback(
 ): string {
   const verdict = fates.find((each) => each.verdict !== Verdict.ACCEPTED)?.verdict ?? Verdict.ACCEPTED;
   const judgement: Judgement = { verdict, fates, passed: 0, total: tests.length };
-  return writeFeedback({ source, tests }, judgement, { ...defaultFeedback, ...options });
+  return writeFeedback({ language: 'python', source, tests }, judgement, { ...defaultFeedback, ...options });
 }
 
 describe('writeFeedback', () => {
@@ -114,8 +114,26 @@ describe('writeFeedback', () => {
       total: 1,
     };
     expect(
-      writeFeedback({ source: 'x = 1\n  y = ', tests: [stdio('', '')] }, judgement, defaultFeedback),
+      writeFeedback(
+        { language: 'python', source: 'x = 1\n  y = ', tests: [stdio('', '')] },
+        judgement,
+        defaultFeedback,
+      ),
     ).toBe('Syntax error\nSyntaxError: invalid syntax\nline 2: y =');
+  });
+
+  it('shows what a compiler says', () => {
+    const judgement: Judgement = {
+      verdict: Verdict.COMPILE_ERROR,
+      fates: [],
+      compileError: { type: '', message: "error: 'x' was not declared in this scope", lines: [1] },
+      passed: 0,
+      total: 1,
+    };
+    const submission = { language: 'cpp', source: 'int main() { return x; }', tests: [stdio('', '')] };
+    expect(writeFeedback(submission, judgement, defaultFeedback)).toBe(
+      "Compile error\nerror: 'x' was not declared in this scope\nline 1: int main() { return x; }",
+    );
   });
 
   it.each([

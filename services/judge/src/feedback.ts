@@ -29,10 +29,18 @@ export const defaultFeedback: FeedbackOptions = {
 };
 
 /** The answer holds no program, where a fenced block was asked for. */
-export const noFencedProgram =
-  'The answer holds no Python program. Put the whole program into one fenced ```python block.';
+export function noFencedProgram(language: string): string {
+  return `${noProgram(language)} Put the whole program into one fenced \`\`\`${language} block.`;
+}
 /** The answer is blank, where the whole of it should be the program. */
-export const noProgram = 'The answer holds no Python program.';
+export function noProgram(language: string): string {
+  return `The answer holds no ${spoken[language] ?? language} program.`;
+}
+const spoken: Readonly<Record<string, string>> = {
+  python: 'Python',
+  cpp: 'C++',
+  javascript: 'JavaScript',
+};
 /** The policy ran out of tokens before the program was whole. */
 export const cutOff = 'The answer was cut off before it ended. Answer more briefly.';
 
@@ -47,13 +55,14 @@ const mostFrames = 3;
  * anything is looked at; tests are numbered from 1 as the submission orders them.
  */
 export function writeFeedback(
-  { source, tests }: Pick<Submission, 'source' | 'tests'>,
+  { language, source, tests }: Pick<Submission, 'language' | 'source' | 'tests'>,
   judgement: Judgement,
   options: FeedbackOptions,
 ): string {
   const sourceLines = source.split('\n');
   if (judgement.compileError !== undefined) {
-    return clip(['Syntax error', ...errorLines(judgement.compileError, sourceLines)], options);
+    const header = language === 'cpp' ? 'Compile error' : 'Syntax error';
+    return clip([header, ...errorLines(judgement.compileError, sourceLines)], options);
   }
   const failures = publicFailures(tests, judgement.fates);
   const error = failures.find(({ fate }) => fate.verdict === Verdict.RUNTIME_ERROR);

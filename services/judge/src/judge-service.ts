@@ -10,7 +10,7 @@ import { unpackExecute, unpackJudge } from './unpack-request.js';
 
 /** Implements JudgeService. */
 export function judgeService(judge: Judge): JudgeServiceImplementation<CallIdentity> {
-  const languages = judge.sandbox.languages.map(({ name }) => name);
+  const { languages } = judge.sandbox;
 
   const judgeOne = async (request: JudgeRequest, signal: AbortSignal): Promise<JudgeResponse> => {
     const { submission, feedback, queueBudgetMs } = unpackJudge(request, languages);

@@ -110,7 +110,7 @@ where(`the judge as a process${missing === undefined ? '' : ` (skipped: ${missin
     const judging = connect(JudgeServiceDefinition, room.address);
     const playing = connect(EnvironmentServiceDefinition, room.address);
     expect(await judging.client.describe({})).toMatchObject({
-      languages: [expect.objectContaining({ name: 'python' })],
+      languages: expect.arrayContaining([expect.objectContaining({ name: 'python' })]),
       sandbox: 'zygote',
       capacity: 2,
     });
@@ -188,10 +188,10 @@ where(`the judge as a process${missing === undefined ? '' : ` (skipped: ${missin
     const { client, close } = connect(JudgeServiceDefinition, room.address);
     const { isolation } = await client.describe({});
     expect([IsolationTier.NAMESPACES, IsolationTier.CONTROL_GROUPS]).toContain(isolation);
-    const judge = async (source: string) =>
+    const judge = async (source: string, language = 'python') =>
       (
         await client.judge({
-          program: { language: 'python', source },
+          program: { language, source },
           tests: [{ kind: { $case: 'stdio', value: { input: '', expectedOutput: 'ok' } } }],
           limits: {
             cpuTime: { seconds: 0, nanos: 5e8 },
@@ -213,10 +213,19 @@ where(`the judge as a process${missing === undefined ? '' : ` (skipped: ${missin
     );
     expect(await judge('a = []\nwhile True: a.append(bytearray(1 << 20))')).toBe(Verdict.MEMORY_LIMIT);
     expect(await judge('while True: pass')).toBe(Verdict.TIME_LIMIT);
-    expect(await judge('import os\nwhile True:\n    try: os.fork()\n    except OSError: pass')).toBe(
+    // Every slot's programs are this one user's: a bomb in one must not take the processes of another.
+    const bomb = judge('import os\nwhile True:\n    try: os.fork()\n    except OSError: pass');
+    for (const name of ['a', 'b', 'c']) {
+      const source = `import os\nif os.fork() == 0: os._exit(0)\nos.wait()\nprint("ok")  # ${name}`;
+      expect(await judge(source)).toBe(Verdict.ACCEPTED);
+    }
+    expect(await bomb).toBe(Verdict.TIME_LIMIT);
+    expect(await judge('console.log("ok")', 'javascript')).toBe(Verdict.ACCEPTED);
+    expect(await judge('const a = []; for (;;) a.push(Buffer.alloc(1 << 20, 1));', 'javascript')).not.toBe(
       Verdict.TIME_LIMIT,
     );
-    expect(descendants(room.pid)).toHaveLength(4);
+    // Supervisors and zygotes alone.
+    expect(descendants(room.pid)).toHaveLength(2 * slotPids(room.pid).length);
     expect(room.stderr()).not.toContain('of the judge');
     close();
     room.child.kill('SIGTERM');

@@ -117,7 +117,7 @@ describe('packDescription', () => {
       {
         name: 'zygote',
         tier: IsolationTier.NAMESPACES,
-        languages: [{ name: 'python', version: '3.11.2' }],
+        languages: [{ name: 'python', version: '3.11.2', runs: ['stdio'] }],
         capacity: 1,
         execute: () => {
           throw new Error('runs nothing');

@@ -64,7 +64,7 @@ export function packDescription(
   queue: Queue,
 ): DescribeResponse {
   return {
-    languages,
+    languages: languages.map((language) => ({ name: language.name, version: language.version })),
     isolation: tier,
     sandbox: name,
     maxLimits: packLimits(maxLimits),

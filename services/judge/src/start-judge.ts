@@ -17,11 +17,10 @@ import { openSandbox } from './sandbox/open-sandbox.js';
 
 /** Serves JudgeService and, where there are tasks, EnvironmentService on one address. */
 export async function startJudge(config: JudgeConfig, logger: Logger): Promise<StartedRoom> {
-  const { sandbox: choice, slots, python } = config;
-  const sandbox = await openSandbox({ choice, slots, python, logger });
+  const { sandbox: choice, slots, python, languages } = config;
+  const sandbox = await openSandbox({ choice, slots, python, languages, logger });
   try {
-    const languages = sandbox.languages.map(({ name }) => name);
-    const tasks = config.tasks === undefined ? [] : await readTasks(config.tasks, languages);
+    const tasks = config.tasks === undefined ? [] : await readTasks(config.tasks, sandbox.languages);
     const queue = new Queue(sandbox.capacity, config.maxQueued);
     const registry = createRegistry('judge');
     const metrics = judgeMetrics(registry, queue);
@@ -44,7 +43,15 @@ export async function startJudge(config: JudgeConfig, logger: Logger): Promise<S
         ...(tasks.length === 0 ? [] : [codingService(config, tasks, judge, logger)]),
       ],
     });
-    logger.info({ tier: tierName(sandbox.tier), slots, languages, tasks: tasks.length }, 'judge serves');
+    logger.info(
+      {
+        tier: tierName(sandbox.tier),
+        slots,
+        languages: sandbox.languages.map(({ name }) => name),
+        tasks: tasks.length,
+      },
+      'judge serves',
+    );
     return {
       address: server.address,
       shutdown: async (graceMs) => {

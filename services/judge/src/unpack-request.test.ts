@@ -10,15 +10,19 @@ import { readFailure } from '@backsight/rpc';
 import { defaultLimits } from './judging/limits.js';
 import { unpackExecute, unpackJudge } from './unpack-request.js';
 
+const languages = [
+  { name: 'python', version: '3', runs: ['stdio', 'call', 'check'] },
+  { name: 'cpp', version: '12', runs: ['stdio'] },
+] as const;
 const program = { language: 'python', source: 'print(1)' };
 const stdio: Test = {
   kind: { $case: 'stdio', value: { input: 'i', expectedOutput: 'o' } },
   hidden: true,
 };
 const judge = (request: Parameters<typeof JudgeRequest.fromPartial>[0]) =>
-  unpackJudge(JudgeRequest.fromPartial({ program, tests: [stdio], ...request }), ['python', 'cpp']);
+  unpackJudge(JudgeRequest.fromPartial({ program, tests: [stdio], ...request }), languages);
 const execute = (request: Parameters<typeof ExecuteRequest.fromPartial>[0]) =>
-  unpackExecute(ExecuteRequest.fromPartial({ program, ...request }), ['python']);
+  unpackExecute(ExecuteRequest.fromPartial({ program, ...request }), languages);
 
 /** The fields that a request is refused for. */
 function refusedFor(unpack: () => unknown): readonly string[] {
@@ -92,7 +96,7 @@ describe('unpackJudge', () => {
       limits: { cpuTime: { seconds: 3600 }, wallTime: { nanos: 1 }, memoryBytes: 1, processes: 10_000 },
       queueBudget: { seconds: -1 },
     });
-    const said = refusedFor(() => unpackJudge(bad, ['python', 'cpp']));
+    const said = refusedFor(() => unpackJudge(bad, languages));
     expect(said.map((line) => line.split(' ')[0])).toEqual([
       'program.language',
       'tests[0]',
@@ -110,8 +114,18 @@ describe('unpackJudge', () => {
     expect(said[0]).toBe('program.language must be one of python, cpp, is "cobol"');
   });
 
+  it('refuses tests that a language does not take', () => {
+    const request = JudgeRequest.fromPartial({
+      program: { language: 'cpp', source: '' },
+      tests: [stdio, { kind: { $case: 'assert', value: { code: 'x' } } }],
+    });
+    expect(refusedFor(() => unpackJudge(request, languages))).toEqual([
+      'tests[1] is of kind assert, which programs in cpp are not put to: stdio tests are',
+    ]);
+  });
+
   it('wants a program and a test', () => {
-    const fields = refusedFor(() => unpackJudge(JudgeRequest.fromPartial({}), ['python']));
+    const fields = refusedFor(() => unpackJudge(JudgeRequest.fromPartial({}), languages));
     expect(fields).toEqual(['program must be set', 'tests must hold at least one test']);
   });
 });

@@ -13,8 +13,9 @@ import { toMs } from './duration.js';
 import { defaultFeedback, type FeedbackOptions } from './feedback.js';
 import { parseJson } from './judging/json-value.js';
 import { completeLimits, limitProblems } from './judging/limits.js';
+import { refusedTest } from './judging/run-of-test.js';
 import type { Checker, Submission, Test } from './judging/submission.js';
-import type { RunLimits, SandboxJob } from './sandbox/sandbox.js';
+import type { RunLimits, SandboxJob, SandboxLanguage } from './sandbox/sandbox.js';
 
 /** A request to judge, unpacked. */
 export interface Asked {
@@ -38,7 +39,7 @@ const limitFields: Readonly<Record<keyof RunLimits, string>> = {
 };
 
 /** Unpacks a request to judge. Throws INVALID_ARGUMENT. */
-export function unpackJudge(request: JudgeRequest, languages: readonly string[]): Asked {
+export function unpackJudge(request: JudgeRequest, languages: readonly SandboxLanguage[]): Asked {
   const { program, tests, checker, feedback } = request;
   const limits = unpackLimits(request.limits);
   const queueBudgetMs = toMs(request.queueBudget);
@@ -47,6 +48,10 @@ export function unpackJudge(request: JudgeRequest, languages: readonly string[])
     ...programViolations(program, languages),
     ...(tests.length === 0 ? [{ field: 'tests', description: 'must hold at least one test' }] : []),
     ...unpacked.flatMap((test, index) => testViolations(test, `tests[${index}]`)),
+    ...unpacked.flatMap((test, index) => {
+      const description = test === undefined ? undefined : refusedTest(test, program?.language, languages);
+      return description === undefined ? [] : [{ field: `tests[${index}]`, description }];
+    }),
     ...checkerViolations(checker),
     ...limitViolations(limits),
     ...(queueBudgetMs !== undefined && queueBudgetMs < 0
@@ -74,7 +79,7 @@ export function unpackJudge(request: JudgeRequest, languages: readonly string[])
 }
 
 /** Unpacks a request to execute. Throws INVALID_ARGUMENT. */
-export function unpackExecute(request: ExecuteRequest, languages: readonly string[]): SandboxJob {
+export function unpackExecute(request: ExecuteRequest, languages: readonly SandboxLanguage[]): SandboxJob {
   const { program, stdin, files } = request;
   const limits = unpackLimits(request.limits);
   const violations: Violation[] = [
@@ -99,10 +104,14 @@ export function unpackExecute(request: ExecuteRequest, languages: readonly strin
   };
 }
 
-function programViolations(program: Program | undefined, languages: readonly string[]): readonly Violation[] {
+function programViolations(
+  program: Program | undefined,
+  languages: readonly SandboxLanguage[],
+): readonly Violation[] {
   if (program === undefined) return [{ field: 'program', description: 'must be set' }];
-  if (languages.includes(program.language)) return [];
-  const description = `must be one of ${languages.join(', ')}, is "${program.language}"`;
+  if (languages.some(({ name }) => name === program.language)) return [];
+  const names = languages.map(({ name }) => name).join(', ');
+  const description = `must be one of ${names}, is "${program.language}"`;
   return [{ field: 'program.language', description }];
 }
 

@@ -3,7 +3,7 @@ import { availableParallelism, cpus, release } from 'node:os';
 import { CheckerKind, Verdict } from '@backsight/contract/judge';
 import { judgeSubmission } from '../judging/judge-submission.js';
 import { defaultLimits } from '../judging/limits.js';
-import { findPython } from '../sandbox/find-python.js';
+import { findToolchains } from '../sandbox/find-toolchains.js';
 import { leftGroups, slotPids } from '../sandbox/leftovers.js';
 import type { Sandbox } from '../sandbox/sandbox.js';
 import { openZygoteSandbox } from '../sandbox/zygote-sandbox.js';
@@ -29,7 +29,9 @@ const { signal } = new AbortController();
 /** Benches; false when a promise was broken: a wrong verdict, a failure, something left behind. */
 export async function bench(options: BenchOptions): Promise<boolean> {
   const { seconds, slots, print } = options;
-  const python = await findPython(undefined);
+  const toolchains = await findToolchains(['python'], undefined);
+  const [python] = toolchains;
+  if (python === undefined) throw new TypeError('Python is always among the toolchains');
   const quiet = cpuClock();
   await new Promise((resolve) => setTimeout(resolve, 1000));
   print(
@@ -39,6 +41,7 @@ export async function bench(options: BenchOptions): Promise<boolean> {
   const sandbox = await openZygoteSandbox({
     slots,
     isolation: 'zygote',
+    toolchains,
     firstUser: 60_900,
     onComplaint: print,
   });

@@ -141,7 +141,7 @@ describe('codingEnvironment', () => {
   });
 
   it.each([
-    ['no program', 'I do not know.', false, FeedbackKind.FORMAT, noFencedProgram],
+    ['no program', 'I do not know.', false, FeedbackKind.FORMAT, noFencedProgram('python')],
     ['no program, cut off', 'I think that', true, FeedbackKind.TRUNCATION, cutOff],
     ['half a program, cut off', '```python\nprint(', true, FeedbackKind.TRUNCATION, cutOff],
   ])('runs nothing for %s', async (_name, text, truncated, kind, words) => {
@@ -166,7 +166,7 @@ describe('codingEnvironment', () => {
     expect(await outcomeOf(environment, 'right')).toMatchObject({ reward: 1 });
     expect(await outcomeOf(environment, ' \n')).toMatchObject({
       reward: 0,
-      feedback: [{ kind: FeedbackKind.FORMAT, text: noProgram }],
+      feedback: [{ kind: FeedbackKind.FORMAT, text: noProgram('python') }],
     });
   });
 
@@ -187,7 +187,7 @@ describe('codingEnvironment', () => {
     expect(solved.observed).toEqual([
       'Echo.',
       expect.stringContaining('Wrong answer on test 1'),
-      noFencedProgram,
+      noFencedProgram('python'),
     ]);
     expect(solved.outcome).toMatchObject({ reward: 1, feedback: [], details: { turns: 3 } });
     const early = await play(environment, 'a', [fenced('right')]);

@@ -99,12 +99,12 @@ async function judgeAttempt(
 /** The program of an answer, or the remark that there is none. */
 function programOf({ answerFormat, language }: CodingTask, { text, truncated }: Action): string | Feedback {
   if (answerFormat === 'plain') {
-    return text.trim() === '' ? { kind: FeedbackKind.FORMAT, text: noProgram } : text;
+    return text.trim() === '' ? { kind: FeedbackKind.FORMAT, text: noProgram(language) } : text;
   }
   const found = extractProgram(text, language);
   if (found === undefined || !found.closed) {
     if (truncated) return { kind: FeedbackKind.TRUNCATION, text: cutOff };
-    if (found === undefined) return { kind: FeedbackKind.FORMAT, text: noFencedProgram };
+    if (found === undefined) return { kind: FeedbackKind.FORMAT, text: noFencedProgram(language) };
   }
   return found.program;
 }

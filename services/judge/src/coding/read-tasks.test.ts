@@ -6,6 +6,10 @@ import { CheckerKind } from '@backsight/contract/judge';
 import { defaultChecker } from './own-row.js';
 import { readTasks, TaskFileError } from './read-tasks.js';
 
+const languages = [
+  { name: 'python', version: '3', runs: ['stdio', 'call', 'check'] },
+  { name: 'cpp', version: '12', runs: ['stdio'] },
+] as const;
 let folder = '';
 let files = 0;
 beforeAll(async () => {
@@ -21,11 +25,11 @@ async function write(...rows: readonly unknown[]): Promise<string> {
   await writeFile(path, `${lines.join('\n')}\n`);
   return path;
 }
-const read = async (...rows: readonly unknown[]) => readTasks([await write(...rows)], ['python']);
+const read = async (...rows: readonly unknown[]) => readTasks([await write(...rows)], languages);
 /** What is said of these rows, the path left out. */
 async function complaints(...rows: readonly unknown[]): Promise<readonly string[]> {
   const path = await write(...rows);
-  const error = await readTasks([path], ['python']).catch((thrown: unknown) => thrown);
+  const error = await readTasks([path], languages).catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(TaskFileError);
   return (error as TaskFileError).problems.map((problem) => problem.replace(`${path}:`, ''));
 }
@@ -101,7 +105,7 @@ describe('readTasks', () => {
   it('keeps the order of the files and their lines, blank ones left out', async () => {
     const one = await write(row, '', { ...row, task_id: 'b' });
     const two = await write({ ...row, task_id: 'c' });
-    const tasks = await readTasks([two, one], ['python']);
+    const tasks = await readTasks([two, one], languages);
     expect(tasks.map(({ id }) => id)).toEqual(['c', 'a', 'b']);
   });
 
@@ -128,7 +132,11 @@ describe('readTasks', () => {
       /^1: time_limit_s: gives a cpuMs that must be in \[10, 60000\], is 3600000$/,
     ],
     [{ ...row, memory_limit_mb: 1 }, /^1: memory_limit_mb: gives a memoryBytes that must be in/],
-    [{ ...row, language: 'cobol' }, '1: language: "cobol" is none that this judge runs (python)'],
+    [{ ...row, language: 'cobol' }, '1: language: "cobol" is none that this judge runs (python, cpp)'],
+    [
+      { ...row, language: 'cpp', tests: [stdio, { assert: 'x' }] },
+      '1: tests[1]: is of kind assert, which programs in cpp are not put to: stdio tests are',
+    ],
     [{ ...row, split: 'train', tests: [{ ...stdio, hidden: true }] }, /^1: tests: none of the 1 is public/],
     [{ entry_point: 'f', task_id: 'x', prompt: 'def f(): ...' }, /^1: test: /],
     [{ test_list: [], text: 'x', task_id: 1 }, /^1: test_list: /],
@@ -145,7 +153,7 @@ describe('readTasks', () => {
 
   it('says everything that is wrong, the first twenty lines of it in words', async () => {
     const path = await write(...Array.from({ length: 30 }, () => 'x'));
-    const error = await readTasks([path], ['python']).catch((thrown: unknown) => thrown);
+    const error = await readTasks([path], languages).catch((thrown: unknown) => thrown);
     expect((error as TaskFileError).problems).toHaveLength(30);
     const lines = (error as TaskFileError).message.split('\n');
     expect(lines).toHaveLength(21);
@@ -154,11 +162,11 @@ describe('readTasks', () => {
 
   it('says which file is missing, and which is empty', async () => {
     const missing = join(folder, 'none.jsonl');
-    await expect(readTasks([missing], ['python'])).rejects.toThrow(
+    await expect(readTasks([missing], languages)).rejects.toThrow(
       `The task file ${missing} cannot be read: it does not exist; BACKSIGHT_TASKS names the files.`,
     );
-    await expect(readTasks([folder], ['python'])).rejects.toThrow(/it is a folder;/);
+    await expect(readTasks([folder], languages)).rejects.toThrow(/it is a folder;/);
     const empty = await write('');
-    await expect(readTasks([empty], ['python'])).rejects.toThrow(`${empty}: holds no task`);
+    await expect(readTasks([empty], languages)).rejects.toThrow(`${empty}: holds no task`);
   });
 });

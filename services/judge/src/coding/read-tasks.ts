@@ -1,6 +1,8 @@
 /** Reads task files, one JSON object a line, and says of every malformed row which file, line and field. */
 import { readFile } from 'node:fs/promises';
 import type { z } from 'zod';
+import { refusedTest } from '../judging/run-of-test.js';
+import type { SandboxLanguage } from '../sandbox/sandbox.js';
 import { chooseTests } from './choose-tests.js';
 import { ownRow } from './own-row.js';
 import { liveCodeBenchRow } from './live-code-bench-row.js';
@@ -21,7 +23,7 @@ const mostProblems = 20;
 /** All tasks of the files, in order. `languages` are those that the sandbox runs. Throws TaskFileError. */
 export async function readTasks(
   paths: readonly string[],
-  languages: readonly string[],
+  languages: readonly SandboxLanguage[],
 ): Promise<readonly CodingTask[]> {
   const files = await Promise.all(paths.map(async (path) => ({ path, text: await readText(path) })));
   const problems: string[] = [];
@@ -71,7 +73,7 @@ function codeOf(error: unknown): string {
 }
 
 /** The tasks of a line, or what is wrong with it. */
-function parseLine(line: string, languages: readonly string[]): readonly (CodingTask | string)[] {
+function parseLine(line: string, languages: readonly SandboxLanguage[]): readonly (CodingTask | string)[] {
   let row: unknown;
   try {
     row = JSON.parse(line);
@@ -82,8 +84,13 @@ function parseLine(line: string, languages: readonly string[]): readonly (Coding
   const parsed = shapeOf(row).safeParse(row);
   if (!parsed.success) return parsed.error.issues.map(wordIssue);
   return parsed.data.map((read) => {
-    if (languages.includes(read.language)) return chooseTests(read);
-    return `language: "${read.language}" is none that this judge runs (${languages.join(', ')})`;
+    if (!languages.some(({ name }) => name === read.language)) {
+      const names = languages.map(({ name }) => name).join(', ');
+      return `language: "${read.language}" is none that this judge runs (${names})`;
+    }
+    const refused = read.tests.map((test) => refusedTest(test, read.language, languages));
+    const at = refused.findIndex((why) => why !== undefined);
+    return at < 0 ? chooseTests(read) : `tests[${at}]: ${refused[at] ?? ''}`;
   });
 }
 

@@ -1,9 +1,10 @@
 /** Judges one submission in a sandbox: runs it, compares, decides. */
 import { randomBytes } from 'node:crypto';
 import { Verdict } from '@backsight/contract/judge';
-import type { Sandbox, SandboxJob, SandboxRun } from '../sandbox/sandbox.js';
+import type { Sandbox, SandboxJob } from '../sandbox/sandbox.js';
 import { decideFate, withoutPrelude } from './fate.js';
-import type { Fate, Judgement, ProgramError, Submission, Test } from './submission.js';
+import { runOf } from './run-of-test.js';
+import type { Fate, Judgement, ProgramError, Submission } from './submission.js';
 
 /** Runs the tests in order. Throws SandboxFailure when the sandbox fails, the signal's reason when it aborts. */
 export async function judgeSubmission(
@@ -43,17 +44,6 @@ function jobOf({ language, source, prelude = '', tests, limits }: Submission, to
     runs: tests.map((test) => runOf(test, token)),
     limits,
   };
-}
-
-function runOf(test: Test, token: string): SandboxRun {
-  switch (test.kind) {
-    case 'stdio':
-      return { kind: 'stdio', input: Buffer.from(test.input) };
-    case 'call':
-      return { kind: 'call', name: test.name, argumentsJson: test.argumentsJson };
-    case 'assert':
-      return { kind: 'check', code: test.code, token };
-  }
 }
 
 function overall(fates: readonly Fate[]): Verdict {

@@ -28,7 +28,7 @@ export function scriptedSandbox(
   return {
     name: 'scripted',
     tier: IsolationTier.NONE,
-    languages: [{ name: 'python', version: '3' }],
+    languages: [{ name: 'python', version: '3', runs: ['stdio', 'call', 'check'] }],
     capacity,
     jobs,
     running: () => running,

@@ -39,8 +39,12 @@ const limits: RunLimits = {
 };
 const submission = resolve(import.meta.dirname, '../../python/attacks.py');
 
-/** Runs every attack in the sandbox, one after another. */
-export async function examine(sandbox: Sandbox, signal: AbortSignal): Promise<readonly Finding[]> {
+/** Runs every attack in the sandbox, one after another, among what the programs of a language see. */
+export async function examine(
+  sandbox: Sandbox,
+  surroundings: string,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
   const folder = await mkdtemp(join(tmpdir(), `backsight-doctor-${process.pid}-`));
   try {
     const file = join(folder, 'canary');
@@ -59,7 +63,7 @@ export async function examine(sandbox: Sandbox, signal: AbortSignal): Promise<re
     const source = await readFile(submission, 'utf8');
     const findings: Finding[] = [];
     for await (const event of sandbox.execute(
-      { language: 'python', source, files: [], runs, limits },
+      { language: 'python', surroundings, source, files: [], runs, limits },
       signal,
     )) {
       if (event.kind === 'compile-error')

@@ -2,6 +2,7 @@
 import { IsolationTier } from '@backsight/contract/judge';
 import type { Logger } from '@backsight/rpc';
 import { breachOf, examine } from './doctor.js';
+import { findToolchains, type LanguageName } from './find-toolchains.js';
 import { NoSandbox, type Sandbox } from './sandbox.js';
 import { openZygoteSandbox } from './zygote-sandbox.js';
 
@@ -14,17 +15,20 @@ export interface OpenSandboxOptions {
   readonly choice: SandboxChoice;
   /** Programs run side by side. */
   readonly slots: number;
-  /** Path of the interpreter; by default the distribution's. */
+  /** Path of Python; by default the distribution's. */
   readonly python: string | undefined;
+  /** By default all whose toolchain is found. */
+  readonly languages: readonly LanguageName[] | undefined;
   readonly logger: Logger;
 }
 
 /** Starts the sandbox and examines it. Throws NoSandbox, with one sentence, when nothing isolates or an attack gets through. */
-export async function openSandbox({ choice, slots, python, logger }: OpenSandboxOptions): Promise<Sandbox> {
+export async function openSandbox(options: OpenSandboxOptions): Promise<Sandbox> {
+  const { choice, slots, python, languages, logger } = options;
   const sandbox = await openZygoteSandbox({
     slots,
     isolation: choice === 'none' ? 'none' : 'zygote',
-    python,
+    toolchains: await findToolchains(languages, python),
     onComplaint: (line) => {
       logger.warn({ line }, 'a sandbox slot complains');
     },
@@ -34,8 +38,11 @@ export async function openSandbox({ choice, slots, python, logger }: OpenSandbox
     return sandbox;
   }
   try {
-    const breach = breachOf(await examine(sandbox, new AbortController().signal));
-    if (breach !== undefined) throw new NoSandbox(breach);
+    const { signal } = new AbortController();
+    for (const { name } of sandbox.languages) {
+      const breach = breachOf(await examine(sandbox, name, signal));
+      if (breach !== undefined) throw new NoSandbox(breach);
+    }
   } catch (error) {
     await sandbox.close();
     throw error;

@@ -1,6 +1,7 @@
 /** The real sandbox for tests, where this machine has one; and what a sandbox may have left behind. */
 import { readdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { findToolchains } from './find-toolchains.js';
 import { NoSandbox, type Sandbox } from './sandbox.js';
 import { openZygoteSandbox } from './zygote-sandbox.js';
 
@@ -19,10 +20,11 @@ export async function whyNoSandbox(): Promise<string | undefined> {
 }
 
 /** The sandbox; whoever opens it closes it. */
-export function openRealSandbox(slots = 2): Promise<Sandbox> {
+export async function openRealSandbox(slots = 2): Promise<Sandbox> {
   return openZygoteSandbox({
     slots,
     isolation: 'zygote',
+    toolchains: await findToolchains(undefined, undefined),
     firstUser: testUsers.first,
     onComplaint: () => undefined,
   });

@@ -61,8 +61,8 @@ where(`the zygote sandbox${missing === undefined ? '' : ` (skipped: ${missing})`
     expect(await traces()).toEqual(before);
   });
 
-  it('survives its own self-check', async () => {
-    expect(breachOf(await examine(sandbox, never))).toBeUndefined();
+  it.each(['python', 'cpp', 'javascript'])('survives its own self-check beside %s', async (language) => {
+    expect(breachOf(await examine(sandbox, language, never))).toBeUndefined();
   });
 
   it.each(attacks)('contains $name', async (attack) => {

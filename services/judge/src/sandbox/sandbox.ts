@@ -28,12 +28,16 @@ export interface SandboxLanguage {
   readonly name: string;
   /** Of its toolchain. */
   readonly version: string;
+  /** The kinds of run it takes. */
+  readonly runs: readonly SandboxRun['kind'][];
 }
 
 /** A program and what to do with it. */
 export interface SandboxJob {
   /** One of the sandbox's languages. */
   readonly language: string;
+  /** The language whose toolchain the program sees. Default: its own. */
+  readonly surroundings?: string;
   readonly source: string;
   /** Files to put into the working folder, for programs that are run once. */
   readonly files: readonly SandboxFile[];

@@ -14,6 +14,10 @@ export interface SlotOptions {
   readonly isolation: 'zygote' | 'none';
   /** The host's user that this slot's programs become, where the judge is root. */
   readonly user: number;
+  /** The language whose toolchain the slot's programs see. */
+  readonly language: string;
+  /** Paths of interpreters and compilers, by language. */
+  readonly toolchains: Readonly<Record<string, string>>;
   /** Gets what the slot writes to standard error, line by line. */
   readonly onComplaint: (line: string) => void;
 }
@@ -22,6 +26,8 @@ export interface SlotOptions {
 const startMs = 30_000;
 /** Beyond the wall limits of a job's runs, in milliseconds, after which the slot itself is taken for stuck. */
 const slackMs = 30_000;
+/** Longest compilation, in milliseconds; its limits are in python/languages.py. */
+const compileMs = 30_000;
 /** How long a slot may take to kill a program it was told to abandon, in milliseconds. */
 const abandonMs = 5_000;
 
@@ -44,7 +50,7 @@ export type SlotTier = 'control-groups' | 'namespaces' | 'none';
 
 const size = z.int().min(0);
 const message = z.discriminatedUnion('event', [
-  z.object({ event: z.literal('compiled') }),
+  z.object({ event: z.literal('compiled'), artefactBytes: size }),
   z.object({
     event: z.literal('compileError'),
     error: z.object({ type: z.string(), message: z.string(), lines: z.array(z.int()) }),
@@ -67,6 +73,12 @@ const message = z.discriminatedUnion('event', [
   z.object({ event: z.literal('failed'), message: z.string() }),
 ]);
 
+/** What compiling came to before, and where to keep it. */
+export interface Artefact {
+  readonly known: Uint8Array | undefined;
+  readonly keep: (artefact: Uint8Array) => void;
+}
+
 /** A running slot. */
 export class SlotProcess {
   private readonly reader: FrameReader;
@@ -88,9 +100,10 @@ export class SlotProcess {
 
   /** Starts a slot and waits until it can take submissions. Throws NoSandbox when nothing isolates here. */
   static async start(options: SlotOptions): Promise<SlotProcess> {
-    const { python, isolation, user } = options;
+    const { python, isolation, user, language, toolchains } = options;
+    const settings = JSON.stringify({ isolation, user, language, toolchains });
     // Not -I: it would ignore PYTHONHASHSEED. The environment is ours, and -s and -S keep everything else out.
-    const child = spawn(python, ['-s', '-S', '-B', script, JSON.stringify({ isolation, user })], {
+    const child = spawn(python, ['-s', '-S', '-B', script, settings], {
       env: environment,
       cwd: '/',
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -128,9 +141,13 @@ export class SlotProcess {
   }
 
   /** As Sandbox.execute, one job at a time. */
-  async *execute(job: SandboxJob, signal: AbortSignal): AsyncGenerator<SandboxEvent, void, void> {
+  async *execute(
+    job: SandboxJob,
+    signal: AbortSignal,
+    artefact: Artefact,
+  ): AsyncGenerator<SandboxEvent, void, void> {
     signal.throwIfAborted();
-    this.child.stdin.write(encodeJob(job));
+    this.child.stdin.write(encodeJob(job, artefact.known ?? Buffer.alloc(0)));
     let finished = false;
     const abandon = (): void => {
       if (finished || !this.alive) return;
@@ -144,11 +161,11 @@ export class SlotProcess {
       () => {
         this.kill();
       },
-      job.runs.length * job.limits.wallMs + job.limits.wallMs + slackMs,
+      job.runs.length * job.limits.wallMs + job.limits.wallMs + compileMs + slackMs,
     );
     try {
       for (;;) {
-        const event = await this.next();
+        const event = await this.next(artefact.keep);
         if (event === undefined) {
           finished = true;
           signal.throwIfAborted();
@@ -187,7 +204,7 @@ export class SlotProcess {
   }
 
   /** The next event; undefined after the last one. */
-  private async next(): Promise<SandboxEvent | undefined> {
+  private async next(keep: Artefact['keep']): Promise<SandboxEvent | undefined> {
     const header = await this.read();
     switch (header.event) {
       case 'done':
@@ -196,6 +213,7 @@ export class SlotProcess {
       case 'failed':
         throw new SandboxFailure(header.message);
       case 'compiled':
+        if (header.artefactBytes > 0) keep(Buffer.from(await this.reader.readBytes(header.artefactBytes)));
         return { kind: 'compiled' };
       case 'compileError':
         return { kind: 'compile-error', error: header.error };
@@ -231,23 +249,25 @@ export class SlotProcess {
   /** Reads until the slot has killed what it ran and can take the next submission. */
   private async settle(): Promise<void> {
     try {
-      while ((await this.next()) !== undefined);
+      while ((await this.next(() => undefined)) !== undefined);
     } catch {
       // Dead, or failed: either way nothing of the submission runs any more.
     }
   }
 }
 
-function encodeJob({ source, files, runs, limits }: SandboxJob): Buffer {
+function encodeJob({ language, source, files, runs, limits }: SandboxJob, artefact: Uint8Array): Buffer {
   const sourceBytes = Buffer.from(source);
   const payloads = runs.map(payload);
   const header = {
+    language,
     limits,
     sourceBytes: sourceBytes.length,
+    artefactBytes: artefact.length,
     files: files.map(({ path, content }) => ({ path, bytes: content.length })),
     runs: runs.map(({ kind }, index) => ({ kind, bytes: payloads[index]?.length ?? 0 })),
   };
-  return encodeFrame(header, [sourceBytes, ...files.map(({ content }) => content), ...payloads]);
+  return encodeFrame(header, [sourceBytes, artefact, ...files.map(({ content }) => content), ...payloads]);
 }
 
 function payload(run: SandboxRun): Uint8Array {

@@ -1,6 +1,7 @@
 /** The sandbox of this machine alone: slots whose programs are cloned from a warmed-up Python (python/slot.py). */
 import { IsolationTier } from '@backsight/contract/judge';
-import { findPython } from './find-python.js';
+import { ArtefactCache, artefactKey } from './artefact-cache.js';
+import type { Toolchain } from './find-toolchains.js';
 import { type Sandbox, type SandboxEvent, SandboxFailure, type SandboxJob } from './sandbox.js';
 import { SlotProcess, type SlotTier } from './slot-process.js';
 
@@ -10,8 +11,8 @@ export interface ZygoteOptions {
   readonly slots: number;
   /** `none` runs programs as ordinary processes of this user: for trusted programs only. */
   readonly isolation: 'zygote' | 'none';
-  /** Path of the interpreter; by default the distribution's. */
-  readonly python?: string | undefined;
+  /** Python's first: the sandbox itself is written in it. */
+  readonly toolchains: readonly Toolchain[];
   /** The host's user that the first slot's programs become where the judge is root, the next one's one more. */
   readonly firstUser?: number;
   /** Gets what the slots complain of. */
@@ -20,6 +21,7 @@ export interface ZygoteOptions {
 
 /** A range that neither Debian nor systemd hands out. */
 const unassignedUser = 60_600;
+const artefactBytes = 1 << 28;
 
 const tiers: Readonly<Record<SlotTier, IsolationTier>> = {
   'control-groups': IsolationTier.CONTROL_GROUPS,
@@ -27,44 +29,68 @@ const tiers: Readonly<Record<SlotTier, IsolationTier>> = {
   none: IsolationTier.NONE,
 };
 
-/** Starts the slots. Throws NoSandbox, with one sentence, where there is no Python or nothing isolates. */
+/** Starts the slots. Throws NoSandbox, with one sentence, where nothing isolates. */
 export async function openZygoteSandbox(options: ZygoteOptions): Promise<Sandbox> {
-  const { slots, isolation, onComplaint, firstUser = unassignedUser } = options;
-  const python = await findPython(options.python);
-  const startSlot = (index: number): Promise<SlotProcess> =>
-    SlotProcess.start({ python: python.path, isolation, user: firstUser + index, onComplaint });
+  const { slots, isolation, onComplaint, toolchains, firstUser = unassignedUser } = options;
+  const [python] = toolchains;
+  if (python?.name !== 'python') throw new TypeError('the first toolchain is that of Python');
+  const paths = Object.fromEntries(toolchains.map(({ name, path }) => [name, path]));
+  const startProcess = (index: number, language: string): Promise<SlotProcess> =>
+    SlotProcess.start({
+      python: python.path,
+      isolation,
+      user: firstUser + index,
+      language,
+      toolchains: paths,
+      onComplaint,
+    });
 
   // The first one alone: it may have to make room in the hierarchy of control groups.
-  const first = await startSlot(0);
-  const idle: Slot[] = [{ index: 0, process: first }];
-  const rest = await Promise.allSettled(
-    Array.from({ length: slots - 1 }, async (_, index) => ({
-      index: index + 1,
-      process: await startSlot(index + 1),
-    })),
-  );
-  for (const started of rest) if (started.status === 'fulfilled') idle.push(started.value);
-  const failed = rest.find((started) => started.status === 'rejected');
-  const odd = idle.find(({ process }) => process.tier !== first.tier);
-  if (failed !== undefined || odd !== undefined) {
-    await Promise.all(idle.map(({ process }) => process.close()));
-    throw failed?.reason ?? new SandboxFailure(`only some of the ${slots} slots have ${first.tier}`);
-  }
-
+  const first = await startProcess(0, python.name);
+  const { tier } = first;
+  const idle: Slot[] = [{ index: 0, processes: new Map([[python.name, first]]) }];
   const all = new Set(idle);
   let closed = false;
-  const restart = async (index: number): Promise<SlotProcess> => {
-    const process = await startSlot(index).catch((error: unknown) => {
-      throw new SandboxFailure('a sandbox slot could not be started again', { cause: error });
-    });
-    if (process.tier === first.tier) return process;
-    await process.close();
-    throw new SandboxFailure(`a sandbox slot came back with ${process.tier} instead of ${first.tier}`);
+  const close = async (): Promise<void> => {
+    closed = true;
+    await Promise.all(
+      [...all].flatMap(({ processes }) => [...processes.values()].map((each) => each.close())),
+    );
   };
+
+  /** The slot's process whose sandboxes see the toolchain of this language; started when first needed, or dead. */
+  const processOf = async (slot: Slot, language: string): Promise<SlotProcess> => {
+    const known = slot.processes.get(language);
+    if (known?.usable === true) return known;
+    const process = await startProcess(slot.index, language).catch((error: unknown) => {
+      throw new SandboxFailure('a sandbox slot could not be started', { cause: error });
+    });
+    if (process.tier !== tier || closed) {
+      await process.close();
+      throw new SandboxFailure(`a sandbox slot came up with ${process.tier} instead of ${tier}, or too late`);
+    }
+    slot.processes.set(language, process);
+    return process;
+  };
+
+  const rest = Array.from({ length: slots - 1 }, (_, index): Slot => ({
+    index: index + 1,
+    processes: new Map(),
+  }));
+  for (const slot of rest) all.add(slot);
+  const started = await Promise.allSettled(rest.map((slot) => processOf(slot, python.name)));
+  const failed = started.find((each) => each.status === 'rejected');
+  if (failed !== undefined) {
+    await close();
+    throw failed.reason;
+  }
+  idle.push(...rest);
+
+  const artefacts = new ArtefactCache(artefactBytes);
   return {
     name: isolation,
-    tier: tiers[first.tier],
-    languages: [{ name: 'python', version: python.version }],
+    tier: tiers[tier],
+    languages: toolchains,
     capacity: slots,
 
     async *execute(job: SandboxJob, signal: AbortSignal): AsyncGenerator<SandboxEvent, void, void> {
@@ -72,21 +98,26 @@ export async function openZygoteSandbox(options: ZygoteOptions): Promise<Sandbox
       if (slot === undefined) throw new SandboxFailure('every slot of the sandbox is taken');
       try {
         if (closed) throw new SandboxFailure('the sandbox is closed');
-        if (!slot.process.usable) slot.process = await restart(slot.index);
-        yield* slot.process.execute(job, signal);
+        const process = await processOf(slot, job.surroundings ?? job.language);
+        const { version = '' } = toolchains.find(({ name }) => name === job.language) ?? {};
+        const key = artefactKey(job.language, version, job.source);
+        yield* process.execute(job, signal, {
+          known: artefacts.get(key),
+          keep: (artefact) => {
+            artefacts.put(key, artefact);
+          },
+        });
       } finally {
         idle.push(slot);
       }
     },
 
-    async close() {
-      closed = true;
-      await Promise.all([...all].map(({ process }) => process.close()));
-    },
+    close,
   };
 }
 
 interface Slot {
   readonly index: number;
-  process: SlotProcess;
+  /** By the language whose toolchain their sandboxes see. */
+  readonly processes: Map<string, SlotProcess>;
 }

@@ -6,6 +6,8 @@ import type { LimitName, RunLimits } from '../sandbox/sandbox.js';
 export interface Trial {
   /** What it does, to complete "contains ..." or "accepts ...". */
   readonly name: string;
+  /** Default: `python`. */
+  readonly language?: string;
   readonly source: string;
   /** Standard input. Default: empty. */
   readonly input?: string;

@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { findPython } from '../sandbox/find-python.js';
+import { findToolchains } from '../sandbox/find-toolchains.js';
 import { openZygoteSandbox } from '../sandbox/zygote-sandbox.js';
 import { readSolvedTasks } from './solved-tasks.js';
 import { verifyRules } from './verify-rules.js';
@@ -15,6 +16,7 @@ const { signal } = new AbortController();
 const sandbox = await openZygoteSandbox({
   slots: availableParallelism() + 1,
   isolation: 'zygote',
+  toolchains: await findToolchains(['python'], undefined),
   onComplaint: print,
 });
 let right = true;

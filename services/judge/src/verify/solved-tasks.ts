@@ -23,7 +23,7 @@ const row = z.union([
 
 /** Reads a file of HumanEval or MBPP the way the judge does, and the solutions beside the tasks. */
 export async function readSolvedTasks(path: string): Promise<readonly SolvedTask[]> {
-  const tasks = await readTasks([path], ['python']);
+  const tasks = await readTasks([path], [{ name: 'python', version: '', runs: ['stdio', 'call', 'check'] }]);
   const lines = (await readFile(path, 'utf8')).split('\n').filter((line) => line.trim() !== '');
   return tasks.map((task, index) => ({ task, ...row.parse(JSON.parse(lines[index] ?? '')) }));
 }

@@ -1,0 +1,51 @@
+"""C++ programs: compiled once by g++, run from the artefact."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import NoReturn
+
+import native
+from languages import Language, Program, Refused
+from limits import Limits
+
+FLAGS = ["-O2", "-std=c++20", "-pipe", "-fdiagnostics-color=never", "-fmax-errors=1", "-fno-diagnostics-show-caret"]
+_SOURCE, _ARTEFACT = "main.cpp", "main"
+_ERROR = re.compile(r"^main\.cpp:(\d+):(?:\d+:)? (?:fatal )?error: (.*)$", re.MULTILINE)
+_LINKER = re.compile(r"^.*?: (undefined reference to .*|multiple definition of .*?);?$", re.MULTILINE)
+
+
+def _prepare(source: bytes, artefact: bytes, toolchain: str, folder: str) -> Program:
+    artefact = artefact or _compile(source, toolchain)
+    native.keep_sealed(artefact)
+    return Program(_run, artefact)
+
+
+def _compile(source: bytes, compiler: str) -> bytes:
+    with open(_SOURCE, "wb") as file:
+        file.write(source)
+    status, said = native.run_tool(compiler, [compiler, *FLAGS, "-o", _ARTEFACT, _SOURCE])
+    if status != 0:
+        raise _refusal(status, said)
+    with open(_ARTEFACT, "rb") as file:
+        return file.read()
+
+
+def _refusal(status: int, said: str) -> Refused:
+    if (error := _ERROR.search(said)) is not None:
+        return Refused("", f"error: {error[2]}", [int(error[1])])
+    if (error := _LINKER.search(said)) is not None:
+        return Refused("", error[1], [])
+    return Refused("", f"g++ {f'exited with code {status}' if status > 0 else f'was killed by signal {-status}'}", [])
+
+
+def _run(kind: str, folder: str, limits: Limits) -> NoReturn:
+    native.become(native.KEPT, [os.path.join(folder, _ARTEFACT)])
+
+
+CPP = Language(
+    _prepare,
+    folders=("/usr/bin", "/usr/lib", "/usr/libexec", "/usr/include"),
+    compiled=True,
+)

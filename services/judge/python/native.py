@@ -1,0 +1,55 @@
+"""Programs that are not Python: runs their tools, and becomes them."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from typing import NoReturn
+
+import syscalls
+
+# Where a program's artefact or source is, above all descriptors a run is given.
+KEPT = 200
+_SEALS = 0x1 | 0x2 | 0x4 | 0x8  # F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE
+_F_ADD_SEALS = 1033
+_MOST_SAID = 1 << 16
+
+
+def keep_sealed(content: bytes) -> None:
+    """Puts content into a file without a name at the descriptor KEPT, which no run can change for the next."""
+    file = os.memfd_create("main", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
+    view = memoryview(content)
+    while view:
+        view = view[os.write(file, view) :]
+    fcntl.fcntl(file, _F_ADD_SEALS, _SEALS)
+    os.dup2(file, KEPT, inheritable=False)
+    os.close(file)
+
+
+def become(path: str | int, arguments: list[str]) -> NoReturn:
+    """Becomes another program, with this process's descriptors and limits."""
+    try:
+        os.execve(path, arguments, dict(os.environ))
+    finally:
+        os._exit(127)
+
+
+def run_tool(path: str, arguments: list[str], source: int | None = None) -> tuple[int, str]:
+    """Runs a tool in the working folder to its end: its exit code, negative for a signal, and what it said."""
+    reading, writing = os.pipe()
+    child = syscalls.fork_quickly()
+    if child == 0:
+        try:
+            os.dup2(writing, 1)
+            os.dup2(writing, 2)
+            if source is not None:
+                os.set_inheritable(source, True)
+            become(path, arguments)
+        finally:
+            os._exit(127)
+    os.close(writing)
+    said = b""
+    with open(reading, "rb", buffering=0) as pipe:
+        while piece := pipe.read(_MOST_SAID):
+            said = (said + piece)[:_MOST_SAID]
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), said.decode(errors="replace")

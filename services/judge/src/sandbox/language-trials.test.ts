@@ -1,0 +1,144 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { CheckerKind, Verdict } from '@backsight/contract/judge';
+import { defaultFeedback, writeFeedback } from '../feedback.js';
+import { judgeSubmission } from '../judging/judge-submission.js';
+import type { Submission, Test } from '../judging/submission.js';
+import { cppPrograms } from '../trials/cpp-programs.js';
+import { javascriptPrograms } from '../trials/javascript-programs.js';
+import { trialLimits } from '../trials/trial.js';
+import { leftGroups, leftProcesses, slotPids } from './leftovers.js';
+import { openRealSandbox, testUsers, whyNoSandbox } from './real-sandbox.js';
+import type { Sandbox } from './sandbox.js';
+
+const missing = await whyNoSandbox();
+const where = missing === undefined ? describe : describe.skip;
+
+where(`programs that are not Python${missing === undefined ? '' : ` (skipped: ${missing})`}`, () => {
+  let sandbox: Sandbox;
+  let slots: readonly number[] = [];
+  beforeAll(async () => {
+    sandbox = await openRealSandbox();
+  });
+  afterAll(async () => {
+    slots = slotPids();
+    await sandbox.close();
+    expect(slots.length).toBeGreaterThan(2);
+    expect(await leftGroups(slots)).toEqual([]);
+    expect(await leftProcesses(testUsers.first, testUsers.count)).toEqual([]);
+  });
+
+  const submissionOf = (language: string, source: string, tests: readonly Test[]): Submission => ({
+    language,
+    source,
+    tests,
+    checker: { kind: CheckerKind.TRIMMED_LINES, absoluteTolerance: 0, relativeTolerance: 0 },
+    limits: { ...trialLimits, cpuMs: 1500, wallMs: 6000, memoryBytes: 128 << 20 },
+    stopAtFirstFailure: false,
+  });
+  const judge = (submission: Submission) =>
+    judgeSubmission(sandbox, submission, new AbortController().signal);
+  const feedback = async (submission: Submission): Promise<string> =>
+    writeFeedback(submission, await judge(submission), defaultFeedback);
+  const stdio = (expected: string, input = ''): Test => ({ kind: 'stdio', input, expected, hidden: false });
+  const call = (name: string, argumentsJson: readonly string[], expectedJson: string): Test => ({
+    kind: 'call',
+    name,
+    argumentsJson,
+    expectedJson,
+    hidden: false,
+  });
+
+  it.each([...cppPrograms, ...javascriptPrograms])('judges in $language: $name', async (trial) => {
+    const { language = '', source, input, expected = '', limits, limit, verdict } = trial;
+    const submission = submissionOf(language, source, [stdio(expected, input)]);
+    const judgement = await judge({ ...submission, limits: { ...trialLimits, ...limits } });
+    expect(judgement).toMatchObject({ verdict });
+    if (limit !== undefined) expect(limit).toContain(judgement.fates[0]?.limit);
+    expect(await leftProcesses(testUsers.first, testUsers.count)).toEqual([]);
+  });
+
+  it('compiles C++ once for all tests, and not again for the same program', async () => {
+    const source = '#include <iostream>\nint main() { int n; std::cin >> n; std::cout << 2 * n; }';
+    const timed = async (tests: readonly Test[]): Promise<number> => {
+      const started = performance.now();
+      expect(await judge(submissionOf('cpp', source, tests))).toMatchObject({ verdict: Verdict.ACCEPTED });
+      return performance.now() - started;
+    };
+    const first = await timed([stdio('2', '1'), stdio('4', '2'), stdio('6', '3')]);
+    // Both slots find it.
+    const [again, beside] = await Promise.all([timed([stdio('8', '4')]), timed([stdio('10', '5')])]);
+    expect(Math.max(again, beside)).toBeLessThan(first / 2);
+  });
+
+  it('words what a compiler says', async () => {
+    expect(await feedback(submissionOf('cpp', 'int main() {\n  return x;\n}', [stdio('')]))).toBe(
+      'Compile error\nerror: ‘x’ was not declared in this scope\nline 2: return x;',
+    );
+    expect(await feedback(submissionOf('cpp', 'int f();\nint main() { return f(); }', [stdio('')]))).toBe(
+      "Compile error\nundefined reference to `f()'",
+    );
+    expect(await feedback(submissionOf('javascript', 'const a = 1;\nconst b = ;\n', [stdio('')]))).toBe(
+      "Syntax error\nSyntaxError: Unexpected token ';'\nline 2: const b = ;",
+    );
+  });
+
+  it('words the errors of JavaScript, with the lines on their way', async () => {
+    const source = 'function f(x) {\n  return x.y.z;\n}\nconsole.log(1);\nf({});\n';
+    expect(await feedback(submissionOf('javascript', source, [stdio('1')]))).toBe(
+      "Runtime error on test 1\nTypeError: Cannot read properties of undefined (reading 'z')\nline 5: f({});\nline 2: return x.y.z;",
+    );
+  });
+
+  it('calls functions of JavaScript however they are defined', async () => {
+    const source = [
+      'const add = (a, b) => a + b;',
+      'async function later(x) { return [x]; }',
+      'class Solution { twice(x) { return 2 * x; } }',
+      'module.exports = { named: (x) => x };',
+      'const nothing = () => undefined;',
+      'const gone = () => process.exit(0);',
+      "const bad = () => { throw new RangeError('no'); };",
+    ].join('\n');
+    const { fates } = await judge(
+      submissionOf('javascript', source, [
+        call('add', ['1', '2'], '3'),
+        call('later', ['"x"'], '["x"]'),
+        call('twice', ['4'], '8'),
+        call('named', ['null'], 'null'),
+        call('nothing', [], 'null'),
+        call('gone', [], 'null'),
+        call('bad', [], 'null'),
+        call('missing', [], 'null'),
+        call('process.exit', [], 'null'),
+      ]),
+    );
+    const { ACCEPTED, WRONG_ANSWER, RUNTIME_ERROR } = Verdict;
+    expect(fates.map(({ verdict }) => verdict)).toEqual([
+      ACCEPTED,
+      ACCEPTED,
+      ACCEPTED,
+      ACCEPTED,
+      WRONG_ANSWER,
+      RUNTIME_ERROR,
+      RUNTIME_ERROR,
+      RUNTIME_ERROR,
+      RUNTIME_ERROR,
+    ]);
+    expect(fates[6]?.error).toMatchObject({ type: 'RangeError', message: 'no', lines: [7] });
+  });
+
+  it('runs checks of JavaScript after the program', async () => {
+    const check = (code: string): Test => ({ kind: 'assert', code, hidden: false });
+    const submission = submissionOf('javascript', 'const f = (x) => x + 1;', [
+      check('assert.strictEqual(f(1), 2)'),
+      check('f(0);\nassert.strictEqual(f(1), 3)'),
+      check('g()'),
+    ]);
+    const { fates } = await judge(submission);
+    expect(fates).toMatchObject([
+      { verdict: Verdict.ACCEPTED },
+      { verdict: Verdict.WRONG_ANSWER, error: { type: 'AssertionError', checkLine: 2 } },
+      { verdict: Verdict.RUNTIME_ERROR, error: { type: 'ReferenceError' } },
+    ]);
+  });
+});
