@@ -7,6 +7,8 @@ export interface PolicyMetrics {
   trained(report: TrainReport): void;
   versionIs(version: number): void;
   staleIs(stale: boolean): void;
+  /** A request to the OpenAI-compatible face ended. */
+  answered(route: string, status: number): void;
 }
 
 /** Registers the figures. */
@@ -43,6 +45,12 @@ export function policyMetrics(registry: Registry, version: number): PolicyMetric
     help: '1 while this policy follows a trainer that does not answer.',
     registers,
   });
+  const requests = new Counter({
+    name: 'policy_http_requests_total',
+    help: 'Requests to the OpenAI-compatible face, by route and status.',
+    labelNames: ['route', 'status'],
+    registers,
+  });
   versions.set(version);
   return {
     sampled: (tokenCount, finishReason) => {
@@ -56,6 +64,9 @@ export function policyMetrics(registry: Registry, version: number): PolicyMetric
     },
     versionIs: (current) => {
       versions.set(current);
+    },
+    answered: (route, status) => {
+      requests.inc({ route, status });
     },
     staleIs: (stale) => {
       staleness.set(stale ? 1 : 0);

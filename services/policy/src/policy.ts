@@ -16,6 +16,8 @@ import { WeightSource } from './weights/weight-source.js';
 export interface StartedPolicy extends StartedRoom {
   /** Where the OpenAI-compatible face is, if anywhere. */
   readonly openAiAddress: string | undefined;
+  /** Where /metrics and /healthz are, if anywhere. */
+  readonly metricsAddress: string | undefined;
 }
 
 /** What of the settings a policy is started with; those of a follower only where there is one to follow. */
@@ -77,6 +79,7 @@ export async function startPolicy(
   return {
     address: server.address,
     openAiAddress: face?.address,
+    metricsAddress: server.metricsAddress,
     shutdown: async (graceMs = 10_000) => {
       await Promise.all([server.shutdown(graceMs), face?.shutdown(graceMs)]);
       await follower?.close();

@@ -1,6 +1,7 @@
+import net from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { readModelTexts } from '@backsight/engine';
+import { readModelTexts, type Engine } from '@backsight/engine';
 import { createLogger } from '@backsight/rpc';
 import OpenAI from 'openai';
 import { startPolicy, type StartedPolicy } from '../policy.js';
@@ -18,17 +19,17 @@ const config = {
 };
 const asked = { model: 'scripted', prompt: [1], n: 3 };
 
+const quiet = createLogger({ name: 'policy', level: 'silent' });
 let script = newScript();
 let room: StartedPolicy;
 let client: OpenAI;
 beforeEach(async () => {
   script = newScript();
-  const logger = createLogger({ name: 'policy', level: 'silent' });
   room = await startPolicy(
     config,
     scriptedEngine(() => script),
     await readModelTexts(modelFolder),
-    logger,
+    quiet,
   );
   client = new OpenAI({
     baseURL: `http://${room.openAiAddress!}/v1`,
@@ -91,12 +92,68 @@ describe('serveOpenAi', () => {
     expect(script.closed).toBe(true);
   });
 
+  it('gives up a client that does not read', async () => {
+    let written = 0;
+    const wordy: Engine = {
+      ...scriptedEngine(() => script),
+      // A megabyte a token, for as long as somebody is there.
+      async *generate({ onToken }, signal) {
+        const top = Array.from({ length: 50_000 }, (_, i) => ({ tokenId: i % 100, logprob: -1 }));
+        for (;;) {
+          onToken?.({ promptIndex: 0, sampleIndex: 0, tokenId: 5, logprob: -1, top, policyVersion: 5 });
+          written += 1;
+          await new Promise((resolve) => setTimeout(resolve, 1));
+          if (signal.aborted) script.aborted += 1;
+          signal.throwIfAborted();
+          yield* [];
+        }
+      },
+    };
+    const other = await startPolicy(config, wordy, await readModelTexts(modelFolder), quiet);
+    const socket = net.connect(Number(other.openAiAddress!.split(':')[1]), '127.0.0.1');
+    const asking = { model: 'scripted', messages: [{ role: 'user', content: '1' }], max_tokens: 1 };
+    const body = JSON.stringify({ ...asking, stream: true, logprobs: true, top_logprobs: 20 });
+    const head = 'POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n';
+    socket.on('error', () => undefined);
+    socket.pause();
+    socket.write(`${head}content-length: ${body.length}\r\n\r\n${body}`);
+    await until(() => script.aborted === 1);
+    expect(written).toBeGreaterThan(4);
+    socket.destroy();
+    await other.shutdown(100);
+  });
+
+  it('counts requests by route and status', async () => {
+    const other = await startPolicy(
+      { ...config, metricsAddress: '127.0.0.1:0' },
+      scriptedEngine(() => script),
+      await readModelTexts(modelFolder),
+      quiet,
+    );
+    const asking = new OpenAI({
+      baseURL: `http://${other.openAiAddress!}/v1`,
+      apiKey: 'none',
+      maxRetries: 0,
+    });
+    await asking.completions.create(asked);
+    await refused(asking.completions.create({ ...asked, model: 'x' }));
+    const text = await (await fetch(`http://${other.metricsAddress!}/metrics`)).text();
+    expect(text).toContain(
+      'policy_http_requests_total{route="/v1/completions",status="200",room="policy"} 1',
+    );
+    expect(text).toContain(
+      'policy_http_requests_total{route="/v1/completions",status="404",room="policy"} 1',
+    );
+    expect(text).toContain('policy_completions_total{finish_reason="stop",room="policy"} 2');
+    await other.shutdown(100);
+  });
+
   it('says in one sentence that the address is taken', async () => {
     const second = startPolicy(
       { ...config, openAiAddress: room.openAiAddress },
       scriptedEngine(() => script),
       await readModelTexts(modelFolder),
-      createLogger({ name: 'policy', level: 'silent' }),
+      quiet,
     );
     await expect(second).rejects.toThrow(`the address ${room.openAiAddress!} is in use by another process`);
   });

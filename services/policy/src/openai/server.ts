@@ -10,6 +10,9 @@ import { prepareChat, prepareCompletion, type PreparedRequest, type Served } fro
 /** Largest request body, in bytes. */
 const bodyLimit = 16 * 2 ** 20;
 
+/** Longest time a request may take to arrive, in milliseconds. */
+const requestTimeout = 120_000;
+
 /** A running server. */
 export interface OpenAiServer {
   /** `host:port`, with the port it got. */
@@ -26,12 +29,22 @@ export async function serveOpenAi(
   const stopping = new AbortController();
   const app = fastify({
     bodyLimit,
+    requestTimeout,
     forceCloseConnections: 'idle',
     requestIdHeader: 'x-request-id',
     genReqId: () => randomUUID(),
   });
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
+    done();
+  });
+  app.addHook('onResponse', ({ routeOptions, id }, { statusCode, elapsedTime }, done) => {
+    const route = routeOptions.url ?? 'none';
+    options.metrics.answered(route, statusCode);
+    options.logger.debug(
+      { route, statusCode, seconds: elapsedTime / 1000, requestId: id },
+      'request answered',
+    );
     done();
   });
   handleErrors(app, options.logger);

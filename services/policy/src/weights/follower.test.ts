@@ -14,17 +14,9 @@ import {
   type Engine,
 } from '@backsight/engine';
 import { loadOrtEngine } from '@backsight/engine-ort';
-import {
-  connect,
-  createLogger,
-  serve,
-  service,
-  type Connection,
-  type Logger,
-  type StartedRoom,
-} from '@backsight/rpc';
+import { connect, createLogger, serve, service, type Connection, type Logger } from '@backsight/rpc';
 import { caughtFailure } from '../caught-failure.js';
-import { startPolicy } from '../policy.js';
+import { startPolicy, type StartedPolicy } from '../policy.js';
 import { tinyConfig } from '../tiny-model.js';
 
 const quiet = createLogger({ name: 'policy', level: 'silent' });
@@ -33,7 +25,10 @@ type Client = Connection<typeof proto.PolicyServiceDefinition>['client'];
 let folder = '';
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'policy-follow-'));
-  const files = { 'tokenizer.json': '{"version":"1.0"}' };
+  const vocab = Object.fromEntries(Array.from({ length: 24 }, (_, id) => [String.fromCharCode(97 + id), id]));
+  const files = {
+    'tokenizer.json': JSON.stringify({ model: { type: 'WordLevel', vocab, unk_token: 'a' } }),
+  };
   const models = { model: tinyConfig, other: { ...tinyConfig, vocabularySize: 25 } };
   for (const [name, config] of Object.entries(models))
     await writeModelFolder(join(folder, name), { config, weights: randomWeights(config, 5, 0.3), files });
@@ -53,7 +48,7 @@ afterAll(() => rm(folder, { recursive: true }));
 interface Policy {
   readonly engine: Engine;
   readonly client: Client;
-  readonly room: StartedRoom;
+  readonly room: StartedPolicy;
   /** 200 while it says SERVING, else 503. */
   readonly health: () => Promise<number>;
   /** What it logged of weights it took over. */
@@ -70,8 +65,12 @@ async function start(
   const limits = { threads: 1, generationSlots: 3, microBatchTokens: 256 };
   const engine = await loadOrtEngine({ modelFolder, checkpointFolder, ...limits });
   const { taken, problems, logger } = listening();
-  const metricsAddress = `127.0.0.1:${await freePort()}`;
-  const common = { address, metricsAddress, maxConnectionAgeMs: undefined, openAiAddress: undefined };
+  const common = {
+    address,
+    metricsAddress: '127.0.0.1:0',
+    maxConnectionAgeMs: undefined,
+    openAiAddress: '127.0.0.1:0',
+  };
   const config = { ...common, maxExamples: 100, maxPendingCompletions: 100 };
   const following =
     follow === undefined ? { follow } : { follow, followType, followIntervalMs: 10, followStaleAfterMs: 100 };
@@ -84,7 +83,7 @@ async function start(
   closers.push(() => room.shutdown(100));
   const { client, close } = connect(proto.PolicyServiceDefinition, room.address, { retry: false });
   closers.push(close);
-  const health = async () => (await fetch(`http://${metricsAddress}/healthz`)).status;
+  const health = async () => (await fetch(`http://${room.metricsAddress!}/healthz`)).status;
   return { engine, client, room, health, taken, problems };
 }
 
@@ -311,9 +310,19 @@ describe('Follower', () => {
       expect(failure).toMatchObject({ code: 'UNAVAILABLE', retryAfterMs: 1000 });
       expect(failure.message).toContain(`waiting for the weights of the trainer at ${address}`);
     }
+    const ask = () =>
+      fetch(`http://${follower.room.openAiAddress!}/v1/completions`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ model: 'model', prompt: [1, 5] }),
+      });
+    const refusal = await ask();
+    expect([refusal.status, refusal.headers.get('retry-after')]).toEqual([503, '1']);
+    expect(await refusal.json()).toMatchObject({ error: { code: 'no_weights_yet' } });
     const trainer = await start({ address });
     await until(hasWeights(follower));
     expect(await score(follower)).toEqual(await score(trainer));
+    expect((await ask()).status).toBe(200);
   });
 
   it('refuses the weights of another model, naming both', async () => {
