@@ -1,6 +1,9 @@
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import {
   AdamW,
+  bytesOf,
   CheckpointError,
   checkpointNameViolation,
   EngineInputError,
@@ -18,6 +21,7 @@ import type { PolicyWeights, Snapshot } from './training/policy-weights.js';
 /** Saves, restores and exports a policy; the caller sees to it that nobody else writes the weights meanwhile. */
 export class Checkpoints {
   private readonly startedAtMs = Date.now();
+  private checksum: Promise<string> | undefined;
 
   constructor(
     private readonly store: CheckpointStore,
@@ -39,7 +43,7 @@ export class Checkpoints {
       weights: student,
       ...(teacher && { teacher }),
       ...moments,
-      extra: {},
+      extra: { [initialKey]: await this.initialChecksum() },
     };
     const saved = await this.store.save(name, state, score);
     await this.store.retain(this.retention);
@@ -54,6 +58,7 @@ export class Checkpoints {
     }
     const info = await this.store.describe(name);
     const state = await this.store.load(name, modelTensors(this.loaded.config));
+    await this.requireSameInitial(name, state.extra[initialKey]);
     const { firstMoment, secondMoment, optimizerSteps: steps } = state;
     if ((firstMoment === undefined) !== (secondMoment === undefined))
       throw new CheckpointError({
@@ -91,6 +96,21 @@ export class Checkpoints {
     return folder;
   }
 
+  /** A frozen teacher and a trust region go by the initial weights, and an EMA teacher begins at them: they are part of the state. */
+  private async requireSameInitial(name: string, saved: unknown): Promise<void> {
+    if (typeof saved !== 'string' || saved === (await this.initialChecksum())) return;
+    throw new CheckpointError({
+      reason: 'invalid',
+      file: name,
+      problem: `was saved by a policy that began with other weights than ${this.loaded.name}; start it with that model`,
+    });
+  }
+
+  private initialChecksum(): Promise<string> {
+    this.checksum ??= checksumOf(this.loaded.weights);
+    return this.checksum;
+  }
+
   private initial(): CheckpointInfo {
     const sizeBytes = this.loaded.weights.flat.byteLength;
     return { name: initialCheckpoint, version: 0, sizeBytes, createdAtMs: this.startedAtMs };
@@ -100,6 +120,21 @@ export class Checkpoints {
     return new WeightSet(this.loaded.weights.table, flat);
   }
 }
+
+/** Key of the checksum of the weights a policy began with. */
+const initialKey = 'initialSha256';
+
+/** SHA-256 of all weights, taken in pieces so that others have the thread between them. */
+async function checksumOf({ flat }: WeightSet): Promise<string> {
+  const hash = createHash('sha256');
+  for (let begin = 0; begin < flat.length; begin += pieceElements) {
+    hash.update(bytesOf(flat.subarray(begin, begin + pieceElements)));
+    await setImmediate();
+  }
+  return hash.digest('hex');
+}
+
+const pieceElements = 2 ** 22;
 
 function freshState(initial: WeightSet): Snapshot {
   return { version: 0, student: initial, teacher: undefined, optimizer: undefined };

@@ -159,6 +159,19 @@ describe('OrtEngine', () => {
     expect(await fingerprint(after, 'teacher')).toEqual(await fingerprint(straight, 'teacher'));
   });
 
+  it('refuses the checkpoint of a policy that began with other weights, and keeps its own', async () => {
+    const engine = await engines.load();
+    await engine.trainStep(plan, examplesOf(await collect(engine)), never);
+    await engine.saveCheckpoint('one');
+    const folder = await engine.exportCheckpoint('elsewhere');
+    const other = await engines.load({ modelFolder: folder });
+    const before = await fingerprint(other);
+    await expect(other.restoreCheckpoint('one')).rejects.toThrow(
+      'one: was saved by a policy that began with other weights than elsewhere; start it with that model',
+    );
+    expect([other.version, await fingerprint(other)]).toEqual([0, before]);
+  });
+
   it('keeps the last and the best checkpoints, if it is to', async () => {
     const checkpointFolder = join(engines.folder, 'retained');
     const engine = await engines.load({ checkpointFolder, retention: { last: 1, best: 1 } });

@@ -138,7 +138,7 @@ export class Follower {
     const { version, bytes } = received;
     const other = base === undefined || bytes > 0 || version !== base.received.version;
     if (other) {
-      await this.engine.replaceWeights({ version, weights: weightsOf(tensors, this.table) });
+      await this.engine.replaceWeights({ version, weights: await weightsOf(tensors, this.table) });
       const seconds = (performance.now() - begin) / 1000;
       this.logger.info({ version, bytes, whole: base === undefined, seconds }, 'weights taken over');
     }

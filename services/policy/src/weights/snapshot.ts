@@ -51,12 +51,13 @@ export function emptyTensors(table: TensorTable, type: SentType): readonly SentT
 }
 
 /** The weights that the tensors say, as float32. */
-export function weightsOf(tensors: readonly SentTensor[], table: TensorTable): WeightSet {
+export async function weightsOf(tensors: readonly SentTensor[], table: TensorTable): Promise<WeightSet> {
   const weights = new WeightSet(table);
   for (const { name, elements } of tensors) {
     const { values } = weights.tensor(name);
     if (elements instanceof Uint16Array) widenBfloat16(elements, values);
     else bytesOf(values).set(bytesOfElements(elements));
+    await setImmediate();
   }
   return weights;
 }

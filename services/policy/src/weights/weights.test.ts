@@ -43,7 +43,7 @@ describe('packWeights', () => {
         expect(tensors).toEqual(sent.tensors);
         expect(tensors.map(({ name }) => name)).toEqual(['Head', 'embed', 'model.norm']);
         if (type === 'float32')
-          expect(weightsOf(tensors, table).equals(new WeightSet(table, all))).toBe(true);
+          expect((await weightsOf(tensors, table)).equals(new WeightSet(table, all))).toBe(true);
       }),
       { numRuns: 30 },
     );
