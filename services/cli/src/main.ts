@@ -4,6 +4,7 @@ import { describeError } from '@backsight/rpc';
 import { Command, Help, type Option } from 'commander';
 import type { Context } from './commands/context.js';
 import { addEval } from './commands/eval.js';
+import { addFork } from './commands/fork.js';
 import { addModels } from './commands/models.js';
 import { addQuickstart } from './commands/quickstart.js';
 import { addChanges, addRuns } from './commands/runs.js';
@@ -27,7 +28,17 @@ const program = new Command('backsight')
   .version('0.1.0')
   .showHelpAfterError('(add --help for the options)')
   .configureHelp({ optionDescription: describeOption });
-for (const add of [addQuickstart, addUp, addTrain, addWatch, addRuns, addChanges, addEval, addModels])
+for (const add of [
+  addQuickstart,
+  addUp,
+  addTrain,
+  addWatch,
+  addFork,
+  addRuns,
+  addChanges,
+  addEval,
+  addModels,
+])
   add(program, context);
 
 try {

@@ -1,7 +1,7 @@
 /** Recipe files: read, with some keys set from the command line, and what the coordinator says of them told by file and line. */
 import { readFile } from 'node:fs/promises';
 import { describeError, readFailure } from '@backsight/rpc';
-import { type Document, isNode, LineCounter, parseDocument } from 'yaml';
+import { Document, isNode, LineCounter, parseDocument } from 'yaml';
 import { plainly, UserError } from './user-error.js';
 
 /** A key path and its value, for example `['policy', 'address']`. */
@@ -44,6 +44,13 @@ export async function readRecipe(path: string, overrides: readonly Override[] = 
   };
 }
 
+/** Keys set from the command line alone, as a change to a recipe. */
+export function recipeChanges(overrides: readonly Override[]): RecipeFile {
+  const document = new Document({});
+  for (const [keys, value] of overrides) document.setIn(keys, value);
+  return { path: '--set', yaml: document.toString(), placeOf: () => '--set' };
+}
+
 function set(document: Document, [keys, value]: Override, path: string): void {
   try {
     document.setIn(keys, value);
@@ -68,7 +75,7 @@ export function recipeProblem(error: unknown, recipe: RecipeFile): unknown {
   return new UserError(lines.join('\n'));
 }
 
-const ofRecipe = /^recipe_yaml\.?/;
+const ofRecipe = /^recipe_(?:overrides_)?yaml\.?/;
 
 /** Parses `key.path=value`, the value as YAML has it: numbers become numbers, true and false what they are. */
 export function parseOverride(text: string): Override {

@@ -1,6 +1,6 @@
 /** The coordinator's edge: unpacks requests, calls the coordinator, packs answers. */
 import type { CoordinatorServiceImplementation } from '@backsight/contract/coordinator';
-import { type CallIdentity, notFound, unimplemented } from '@backsight/rpc';
+import { type CallIdentity, invalidArgument, notFound, unimplemented } from '@backsight/rpc';
 import type { Coordinator } from './coordinator.js';
 import { evaluate } from './evaluate-service.js';
 import { inspectRollout } from './inspect-rollout.js';
@@ -8,7 +8,7 @@ import { packPreview, packRun, packSummary } from './pack-runs.js';
 import { formatPageToken, parsePageToken } from './page-token.js';
 import { parseRecipe } from './recipe/recipe.js';
 import type { Rooms } from './rooms/rooms.js';
-import { meetPlayers } from './run/players.js';
+import { meetPlayers, partiesOf } from './run/players.js';
 import { spoken, spokenStream } from './spoken.js';
 
 export function coordinatorService(
@@ -42,6 +42,13 @@ export function coordinatorService(
         for await (const event of await coordinator.watch(runId, afterSequence, signal)) yield { event };
       }),
 
+    forkRun: ({ runId, step, recipeOverridesYaml }, { signal }) =>
+      spoken(async () => {
+        if (step < 0)
+          throw invalidArgument([{ field: 'step', description: `must be at least 0, is ${step}` }]);
+        return { run: packRun(await coordinator.fork(runId, step, recipeOverridesYaml, signal)) };
+      }, 'recipe_overrides_yaml'),
+
     pauseRun: ({ runId }) => spoken(async () => ({ run: packRun(await coordinator.pause(runId)) })),
 
     resumeRun: ({ runId }) => spoken(async () => ({ run: packRun(await coordinator.resume(runId)) })),
@@ -73,12 +80,7 @@ export function coordinatorService(
           throw notFound('rollout', rolloutId, `ListRollouts names those of run ${runId}`);
         }
         const { brief, rollout, lesson } = found;
-        const parties = {
-          policyAddress: recipe.policy.address,
-          environmentAddress: recipe.environment.address,
-          templateArguments: recipe.policy.templateArguments,
-        };
-        const players = await meetPlayers(rooms, parties, { patienceMs: 0, signal });
+        const players = await meetPlayers(rooms, partiesOf(recipe), { patienceMs: 0, signal });
         return {
           summary: packSummary(brief),
           ...(await inspectRollout(players, recipe, rollout, lesson)),
@@ -89,8 +91,6 @@ export function coordinatorService(
       }),
 
     evaluate: (request, { signal }) => spokenStream(() => evaluate(rooms, request, signal)),
-
-    forkRun: () => Promise.reject(notServed('FORK_RUN', 'ForkRun')),
 
     discover: () => refusal(notServed('DISCOVER', 'Discover')),
 

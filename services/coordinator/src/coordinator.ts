@@ -3,13 +3,14 @@ import { type RunEvent, RunState } from '@backsight/contract/coordinator';
 import { describeError, type Logger } from '@backsight/rpc';
 import { randomUUID } from 'node:crypto';
 import { missingFor } from './checks.js';
-import { formatRecipe, parseRecipe, type Recipe } from './recipe/recipe.js';
+import { forkPoint } from './fork-point.js';
+import { amendRecipe, formatRecipe, parseRecipe, type Recipe } from './recipe/recipe.js';
 import { deadlines, type Rooms } from './rooms/rooms.js';
 import { conduct } from './run/conduct.js';
 import { openRun, type Phase } from './run/open-run.js';
-import { meetPlayers } from './run/players.js';
+import { meetPlayers, partiesOf } from './run/players.js';
 import { NoSuchRunError, PreconditionError } from './run-errors.js';
-import type { RunRecord } from './store/run-record.js';
+import type { RunOrigin, RunRecord } from './store/run-record.js';
 import type { Store } from './store/store.js';
 import type { Watchers } from './watchers.js';
 
@@ -74,13 +75,8 @@ export class Coordinator {
   /** Checks a recipe against itself and against the rooms. Throws RecipeError, PreconditionError or the rooms' failures. */
   async check(recipeYaml: string, signal: AbortSignal): Promise<Recipe> {
     const recipe = parseRecipe(recipeYaml);
-    const parties = {
-      policyAddress: recipe.policy.address,
-      environmentAddress: recipe.environment.address,
-      templateArguments: recipe.policy.templateArguments,
-    };
     // A caller waits for the answer: no patience with a room that is away.
-    const players = await meetPlayers(this.#parts.rooms, parties, { patienceMs: 0, signal });
+    const players = await meetPlayers(this.#parts.rooms, partiesOf(recipe), { patienceMs: 0, signal });
     const { checkpoints } = await players.policy.client.listCheckpoints(
       {},
       { signal, deadlineMs: deadlines.describe },
@@ -95,7 +91,7 @@ export class Coordinator {
   }
 
   /** Starts a run of a checked recipe, or returns the one that the same key started before; an empty key is none. */
-  async create(recipe: Recipe, idempotencyKey: string): Promise<RunRecord> {
+  async create(recipe: Recipe, idempotencyKey: string, origin?: RunOrigin): Promise<RunRecord> {
     const yaml = formatRecipe(recipe);
     const { run, created } = await this.store.runs.create({
       runId: newRunId(recipe.name),
@@ -104,12 +100,27 @@ export class Coordinator {
       policyAddress: recipe.policy.address,
       totalSteps: recipe.steps,
       idempotencyKey: idempotencyKey === '' ? undefined : idempotencyKey,
+      origin,
     });
     if (!created && run.recipe !== yaml) {
       throw new PreconditionError('idempotency_key', `started run ${run.runId} with another recipe`);
     }
     await this.#startWaiting();
     return run;
+  }
+
+  /**
+   * Starts a run that goes on from a step of another, with changes to its recipe. Steps are counted on from there, so that a
+   * fork without changes repeats what the other run went on to do.
+   */
+  async fork(runId: string, step: number, changes: string, signal: AbortSignal): Promise<RunRecord> {
+    const run = await this.get(runId);
+    const recipe = await this.check(amendRecipe(parseRecipe(run.recipe), changes), signal);
+    const policy = this.#parts.rooms.policy(recipe.policy.address);
+    const options = { signal, deadlineMs: deadlines.describe };
+    const { checkpoints } = await policy.client.listCheckpoints({}, options);
+    const kept = await this.store.journal.checkpointed(runId);
+    return this.create(recipe, '', forkPoint({ run, kept, checkpoints }, step, recipe));
   }
 
   async get(runId: string): Promise<RunRecord> {

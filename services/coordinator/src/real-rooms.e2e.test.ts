@@ -162,4 +162,15 @@ describe('a run over real rooms', () => {
     expect(traces('coordinator', 'step finished')).toEqual(traces('policy', 'training step taken'));
     await expectSameAsUndisturbed(room, runId);
   }, 120_000);
+
+  it('forks at a step into what the run itself went on to do', async () => {
+    const { house: room, runId } = await begin({ checkpoint: { everySteps: 1 }, steps: 4 });
+    await follow(room, runId);
+    const { run } = await room.client.forkRun({ runId, step: 2 });
+    expect(ofKind(await follow(room, run!.runId), 'stateChanged').at(-1)?.state).toBe(RunState.SUCCEEDED);
+    const outcomes = async (id: string) =>
+      (await rolloutsOf(room, id)).filter(({ step }) => step > 2).map((rollout) => ({ ...rollout }));
+    expect(await outcomes(run!.runId)).toEqual(await outcomes(runId));
+    expect(await outcomes(runId)).toHaveLength(2 * ROLLOUTS);
+  }, 120_000);
 });

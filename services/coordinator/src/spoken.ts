@@ -17,12 +17,12 @@ import { NoSuchRunError, PreconditionError } from './run-errors.js';
 import { StoreError } from './store/plain-errors.js';
 import { ClosingError } from './watchers.js';
 
-/** Answers, or throws the failure. */
-export async function spoken<T>(answer: () => Promise<T>): Promise<T> {
+/** Answers, or throws the failure; `recipe` is the field that holds the caller's recipe. */
+export async function spoken<T>(answer: () => Promise<T>, recipe = 'recipe_yaml'): Promise<T> {
   try {
     return await answer();
   } catch (error) {
-    throw failureOf(error);
+    throw failureOf(error, recipe);
   }
 }
 
@@ -31,7 +31,7 @@ export async function* spokenStream<T>(answers: () => AsyncIterable<T>): AsyncGe
   try {
     yield* answers();
   } catch (error) {
-    throw failureOf(error);
+    throw failureOf(error, 'recipe_yaml');
   }
 }
 
@@ -40,10 +40,10 @@ const RETRY_AFTER_MS = 1000;
 const STORE_RETRY_AFTER_MS = 60_000;
 
 /** What no one threw on purpose stays as it is: a bug, or a room's failure that is passed on. */
-function failureOf(error: unknown): unknown {
+function failureOf(error: unknown, recipe: string): unknown {
   if (error instanceof RecipeError) {
     return invalidArgument(
-      error.violations.map(({ field, description }) => ({ field: `recipe_yaml${dot(field)}`, description })),
+      error.violations.map(({ field, description }) => ({ field: `${recipe}${dot(field)}`, description })),
     );
   }
   if (error instanceof NoSuchRunError) return notFound('run', error.runId, 'ListRuns names those there are');

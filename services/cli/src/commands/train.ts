@@ -1,13 +1,9 @@
 /** `backsight train` and `backsight watch` */
-import type { CoordinatorServiceClient, Run } from '@backsight/contract/coordinator';
 import type { Command } from 'commander';
-import type { RunProgress } from '../progress/run-progress.js';
 import { parseOverride, readRecipe, recipeProblem } from '../recipe-file.js';
-import { UserError } from '../user-error.js';
-import { followRun } from '../watch-run.js';
-import { printJson, screenFor, type Context } from './context.js';
+import { printJson, type Context } from './context.js';
 import { collect } from './options.js';
-import { stateWord } from './runs.js';
+import { showRun } from './show-run.js';
 import { type CoordinatorFlags, coordinatorOption, withCoordinator } from './with-coordinator.js';
 
 interface TrainFlags extends CoordinatorFlags {
@@ -49,7 +45,7 @@ export function addTrain(program: Command, context: Context): void {
           return;
         }
         if (!flags.json) context.output.write(`run ${run.runId}\n`);
-        await watch(client, run, flags.json, context);
+        await showRun(client, run, flags.json, context);
       });
     });
 }
@@ -62,51 +58,7 @@ export function addWatch(program: Command, context: Context): void {
       await withCoordinator(flags, async (client) => {
         const { run } = await client.getRun({ runId }, { signal: context.signal });
         if (run === undefined) throw new Error('The coordinator returned no run.');
-        await watch(client, run, flags.json, context);
+        await showRun(client, run, flags.json, context);
       });
     });
-}
-
-async function watch(
-  client: CoordinatorServiceClient,
-  run: Run,
-  json: boolean,
-  context: Context,
-): Promise<void> {
-  const screen = screenFor(context, json);
-  let progress: RunProgress;
-  try {
-    progress = await followRun(
-      client,
-      run,
-      {
-        onProgress: (now) => {
-          screen.show(run.name, now);
-        },
-        onAway: (words) => {
-          screen.say(words);
-        },
-      },
-      context.signal,
-    );
-  } catch (error) {
-    if (!context.signal.aborted) throw error;
-    const { runId } = run;
-    throw new UserError(
-      `No longer watching. The run goes on: backsight watch ${runId}, backsight stop ${runId}.`,
-      130,
-    );
-  } finally {
-    screen.close();
-  }
-  if (json) printJson(context, (await client.getRun({ runId: run.runId })).run);
-  else for (const warning of new Set(progress.warnings)) context.output.write(`note: ${warning}\n`);
-  if (progress.state === 'RUN_STATE_FAILED')
-    throw new UserError(
-      `The run failed after step ${progress.step}: ${progress.failure}\nOnce that is mended, backsight resume ${run.runId} goes on with it.`,
-    );
-  if (!json)
-    context.output.write(
-      `run ${run.runId} ${stateWord(progress.state)} after ${progress.step} of ${progress.totalSteps} steps\n`,
-    );
 }

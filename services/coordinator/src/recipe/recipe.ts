@@ -41,6 +41,16 @@ export function formatRecipe(recipe: Recipe): string {
   return stringify({ ...recipe, optimizer }, { lineWidth: 110 });
 }
 
+/** A recipe with keys changed by a YAML map, as a JSON merge patch changes them: null takes a key away. */
+export function amendRecipe(recipe: Recipe, changes: string): string {
+  const patch = changes.trim() === '' ? {} : parseYaml(changes);
+  if (isMap(patch) && patch['preset'] !== undefined) {
+    const description = 'cannot be changed: the recipe has every key of its preset written out';
+    throw new RecipeError([{ field: 'preset', description }]);
+  }
+  return stringify(merge(toJson(recipe), patch));
+}
+
 function parseYaml(yaml: string): Json {
   const document = parseDocument(yaml, { version: '1.2' });
   const [problem] = document.errors;

@@ -8,7 +8,7 @@ import type { EventKind } from '../store/events.js';
 import type { Store } from '../store/store.js';
 import { Ahead } from './ahead.js';
 import { type PlayedStep, playStep } from './play-step.js';
-import { meetPlayers, type Players } from './players.js';
+import { meetPlayers, partiesOf, type Players } from './players.js';
 
 export interface OpenRun {
   readonly runId: string;
@@ -40,12 +40,7 @@ export interface RunMeans {
 /** Meets the rooms of a run and reads its books. */
 export async function openRun(runId: string, recipe: Recipe, means: RunMeans): Promise<OpenRun> {
   const { store, rooms, patience } = means;
-  const parties = {
-    policyAddress: recipe.policy.address,
-    environmentAddress: recipe.environment.address,
-    templateArguments: recipe.policy.templateArguments,
-  };
-  const players = await meetPlayers(rooms, parties, patience);
+  const players = await meetPlayers(rooms, partiesOf(recipe), patience);
   const tasks = await patiently(`the environment at ${players.environment.address}`, patience, () =>
     listTasks(players.environment, recipe.environment.split, patience.signal),
   );

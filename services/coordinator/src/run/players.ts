@@ -1,6 +1,7 @@
 /** Those who play episodes: a policy that writes and an environment that answers. */
 import { createRenderer, type Renderer } from '@backsight/renderer';
 import { describeError } from '@backsight/rpc';
+import type { Recipe } from '../recipe/recipe.js';
 import { patiently, type Patience } from '../rooms/patience.js';
 import {
   deadlines,
@@ -28,6 +29,13 @@ export interface Parties {
   /** Further variables of the chat template. */
   readonly templateArguments: Readonly<Record<string, unknown>>;
 }
+
+/** Those whom a recipe names. */
+export const partiesOf = ({ policy, environment }: Recipe): Parties => ({
+  policyAddress: policy.address,
+  environmentAddress: environment.address,
+  templateArguments: policy.templateArguments,
+});
 
 /** The policy's tokenizer or chat template cannot be used. */
 export class UnusablePolicyError extends Error {

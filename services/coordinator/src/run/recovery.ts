@@ -94,7 +94,7 @@ async function restore(
     ({ name, version }) => name === last?.checkpoint && version === record.policyVersion,
   );
   if (kept === undefined) {
-    const older = await store.journal.lastCheckpoint(runId);
+    const older = (await store.journal.checkpointed(runId)).at(-1);
     const listed = checkpoints.some(({ name }) => name === older?.checkpoint);
     throw new PolicyLostError(
       `${elsewhere(run, record, announced, found)} There is no checkpoint of step ${record.step} to restore.${

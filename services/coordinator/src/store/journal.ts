@@ -157,17 +157,16 @@ export class Journal {
     });
   }
 
-  /** The last finished step that has a checkpoint. */
-  async lastCheckpoint(runId: string): Promise<StepRecord | undefined> {
-    const row = await this.#db
+  /** The finished steps that have a checkpoint, in order. */
+  async checkpointed(runId: string): Promise<readonly StepRecord[]> {
+    const rows = await this.#db
       .selectFrom('steps')
       .selectAll()
       .where('run_id', '=', runId)
       .where('checkpoint', 'is not', null)
-      .orderBy('step', 'desc')
-      .limit(1)
-      .executeTakeFirst();
-    return row === undefined ? undefined : stepOf(row);
+      .orderBy('step')
+      .execute();
+    return rows.map(stepOf);
   }
 
   /** Appends events by themselves. */

@@ -41,3 +41,14 @@ export interface StepRecord {
   /** Name of the checkpoint saved after the step. */
   readonly checkpoint: string | undefined;
 }
+
+/** The finished step of another run that a run goes on from. */
+export interface RunOrigin {
+  /** At least 1. */
+  readonly step: number;
+  /** The policy's version after it. */
+  readonly policyVersion: number;
+  /** Name of the checkpoint that holds the policy after it. */
+  readonly checkpoint: string;
+  readonly metrics: Metrics;
+}

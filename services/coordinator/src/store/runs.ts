@@ -1,9 +1,9 @@
 import { RunState } from '@backsight/contract/coordinator';
 import type { Selectable } from 'kysely';
 import { appendEvents, parseState } from './events.js';
-import { parseMetrics } from './metrics.js';
-import type { Connection } from './open-database.js';
-import type { Intent, RunRecord } from './run-record.js';
+import { metricsJson, parseMetrics } from './metrics.js';
+import type { Connection, Query } from './open-database.js';
+import type { Intent, RunOrigin, RunRecord } from './run-record.js';
 import type { RunsTable } from './tables.js';
 
 export interface NewRun {
@@ -15,6 +15,8 @@ export interface NewRun {
   readonly totalSteps: number;
   /** Undefined when the caller gave none. */
   readonly idempotencyKey: string | undefined;
+  /** Absent: it begins at step 0. */
+  readonly origin?: RunOrigin | undefined;
 }
 
 /** Where a page of runs goes on: after this run. */
@@ -46,12 +48,12 @@ export class RunStore {
           recipe: run.recipe,
           idempotency_key: run.idempotencyKey ?? null,
           policy_address: run.policyAddress,
-          step: 0,
+          step: run.origin?.step ?? 0,
           total_steps: run.totalSteps,
-          policy_version: null,
+          policy_version: run.origin?.policyVersion ?? null,
           rollouts: 0,
           failure: '',
-          metrics: '{}',
+          metrics: metricsJson(run.origin?.metrics ?? {}),
           created_at_ms: Date.now(),
           last_sequence: 0,
         })
@@ -59,6 +61,7 @@ export class RunStore {
         .returning('run_id')
         .executeTakeFirst();
       if (inserted === undefined) return false;
+      if (run.origin !== undefined) await insertOrigin(query, run.runId, run.origin);
       await appendEvents(query, run.runId, [
         { $case: 'stateChanged', value: { state: RunState.PENDING, failure: '' } },
       ]);
@@ -158,6 +161,17 @@ export class RunStore {
         .execute();
     });
   }
+}
+
+/** The step that a fork begins after, as if the fork had taken it. */
+async function insertOrigin(query: Query, runId: string, origin: RunOrigin): Promise<void> {
+  const { step, policyVersion, checkpoint } = origin;
+  const versions = { start_version: policyVersion, expected_version: policyVersion };
+  const metrics = metricsJson(origin.metrics);
+  await query
+    .insertInto('steps')
+    .values({ run_id: runId, step, ...versions, finished: 1, metrics, checkpoint })
+    .execute();
 }
 
 function runOf(row: Selectable<RunsTable>): RunRecord {

@@ -175,7 +175,10 @@ describe('Journal', () => {
     await store.journal.recordCheckpoint('one', 2, 'slot-1');
     await store.journal.recordCheckpoint('one', 3, 'slot-0');
     expect((await store.journal.step('one', 1))?.checkpoint).toBeUndefined();
-    expect(await store.journal.lastCheckpoint('one')).toMatchObject({ step: 3, checkpoint: 'slot-0' });
+    expect(await store.journal.checkpointed('one')).toMatchObject([
+      { step: 2, checkpoint: 'slot-1' },
+      { step: 3, checkpoint: 'slot-0' },
+    ]);
   });
 
   it('forgets a step with all its rollouts', async () => {
