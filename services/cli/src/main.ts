@@ -6,6 +6,7 @@ import type { Context } from './commands/context.js';
 import { addEval } from './commands/eval.js';
 import { addFork } from './commands/fork.js';
 import { addModels } from './commands/models.js';
+import { addProbe } from './commands/probe.js';
 import { addQuickstart } from './commands/quickstart.js';
 import { addChanges, addRuns } from './commands/runs.js';
 import { addTrain, addWatch } from './commands/train.js';

@@ -12,14 +12,22 @@ export interface RoomCards {
   readonly checkpoints: readonly string[];
 }
 
-/** One sentence per thing that is missing; none when the run can start. */
-export function missingFor(recipe: Recipe, cards: RoomCards): readonly string[] {
+/** One sentence per thing that is missing to train by a recipe; none when the run can start. */
+export function missingToTrain(recipe: Recipe, cards: RoomCards): readonly string[] {
   return [
     ...objectives(recipe, cards.policy),
-    ...lengths(recipe, cards),
+    ...examples(recipe, cards),
     ...startingPoint(recipe, cards.checkpoints),
-    ...splits(recipe, cards.environment),
+    ...missingToPlay(recipe, cards),
   ];
+}
+
+/** One sentence per thing that is missing to play a recipe's tasks. */
+export function missingToPlay(
+  recipe: Recipe,
+  { policy, environment }: Pick<RoomCards, 'policy' | 'environment'>,
+): readonly string[] {
+  return [...lengths(recipe, policy), ...splits(recipe, environment)];
 }
 
 function objectives({ objective, teacher }: Recipe, policy: PolicyCard): readonly string[] {
@@ -49,27 +57,27 @@ function objectives({ objective, teacher }: Recipe, policy: PolicyCard): readonl
   return missing;
 }
 
-function lengths(recipe: Recipe, { policy, environment }: RoomCards): readonly string[] {
-  const missing: string[] = [];
-  const { contextWindow, limits } = policy;
-  for (const [key, sampling] of [
+function lengths(recipe: Recipe, { contextWindow }: PolicyCard): readonly string[] {
+  const samplings = [
     ['sampling', recipe.sampling] as const,
     ['evaluation.sampling', recipe.evaluation?.sampling] as const,
-  ]) {
-    if (sampling !== undefined && sampling.maxTokens >= contextWindow) {
-      missing.push(
-        `${key}.maxTokens: is ${sampling.maxTokens}, which leaves no room for a prompt in the context window of ${contextWindow} tokens`,
-      );
-    }
-  }
+  ];
+  return samplings.flatMap(([key, sampling]) =>
+    sampling === undefined || sampling.maxTokens < contextWindow
+      ? []
+      : [
+          `${key}.maxTokens: is ${sampling.maxTokens}, which leaves no room for a prompt in the context window of ${contextWindow} tokens`,
+        ],
+  );
+}
+
+function examples(recipe: Recipe, { policy, environment }: RoomCards): readonly string[] {
   const examples = recipe.tasksPerStep * recipe.groupSize * Math.max(1, environment.maxTurns);
-  const most = limits?.maxExamples ?? 0;
-  if (most > 0 && examples > most) {
-    missing.push(
-      `tasksPerStep: a step makes up to ${examples} examples (tasksPerStep x groupSize x turns), the policy takes at most ${most}`,
-    );
-  }
-  return missing;
+  const most = policy.limits?.maxExamples ?? 0;
+  if (most === 0 || examples <= most) return [];
+  return [
+    `tasksPerStep: a step makes up to ${examples} examples (tasksPerStep x groupSize x turns), the policy takes at most ${most}`,
+  ];
 }
 
 function startingPoint({ policy }: Recipe, checkpoints: readonly string[]): readonly string[] {

@@ -7,6 +7,7 @@ import { inspectRollout } from './inspect-rollout.js';
 import { packPreview, packRun, packSummary } from './pack-runs.js';
 import { formatPageToken, parsePageToken } from './page-token.js';
 import { parseRecipe } from './recipe/recipe.js';
+import { probeTasks } from './probe-service.js';
 import type { Rooms } from './rooms/rooms.js';
 import { meetPlayers, partiesOf } from './run/players.js';
 import { spoken, spokenStream } from './spoken.js';
@@ -94,7 +95,7 @@ export function coordinatorService(
 
     discover: () => refusal(notServed('DISCOVER', 'Discover')),
 
-    probe: () => refusal(notServed('PROBE', 'Probe')),
+    probe: (request, { signal }) => spokenStream(() => probeTasks(rooms, request, signal)),
   };
 }
 

@@ -2,7 +2,7 @@
 import { type RunEvent, RunState } from '@backsight/contract/coordinator';
 import { describeError, type Logger } from '@backsight/rpc';
 import { randomUUID } from 'node:crypto';
-import { missingFor } from './checks.js';
+import { missingToTrain } from './checks.js';
 import { forkPoint } from './fork-point.js';
 import { amendRecipe, formatRecipe, parseRecipe, type Recipe } from './recipe/recipe.js';
 import { deadlines, type Rooms } from './rooms/rooms.js';
@@ -81,7 +81,7 @@ export class Coordinator {
       {},
       { signal, deadlineMs: deadlines.describe },
     );
-    const missing = missingFor(recipe, {
+    const missing = missingToTrain(recipe, {
       policy: players.policyCard,
       environment: players.environmentCard,
       checkpoints: checkpoints.map(({ name }) => name),

@@ -2,6 +2,7 @@
 import type { EvaluateRequest, EvaluateResponse } from '@backsight/contract/coordinator';
 import { invalidArgument, parseAddress, type Violation } from '@backsight/rpc';
 import { MOST_SAMPLES } from './recipe/schema.js';
+import { LatestProgress } from './latest-progress.js';
 import type { Rooms } from './rooms/rooms.js';
 import { evaluateSplit } from './run/evaluate.js';
 import { meetPlayers } from './run/players.js';
@@ -44,7 +45,7 @@ export async function* evaluate(
         progress.set(done, total);
       },
     });
-    yield* progress.until(work);
+    for await (const advance of progress.until(work)) yield { ...advance, result: undefined };
     const { passRate, reward, tasks, samples } = await work;
     const seconds = (performance.now() - startedAt) / 1000;
     const duration = { seconds: Math.floor(seconds), nanos: Math.floor((seconds % 1) * 1e9) };
@@ -82,36 +83,5 @@ function isAddress(address: string): boolean {
     return true;
   } catch {
     return false;
-  }
-}
-
-/** The latest progress, for a caller who may be slower than the work. */
-class LatestProgress {
-  #latest = { done: 0, total: 0 };
-  #told = this.#latest;
-  #wake: () => void = () => undefined;
-
-  set(done: number, total: number): void {
-    this.#latest = { done, total };
-    this.#wake();
-  }
-
-  /** Yields progress until the work ends, well or not. */
-  async *until(work: Promise<unknown>): AsyncGenerator<EvaluateResponse, void, void> {
-    const ended = work.then(
-      () => true,
-      () => true,
-    );
-    for (;;) {
-      const changed = new Promise<false>((resolve) => {
-        this.#wake = () => {
-          resolve(false);
-        };
-      });
-      if (this.#told !== this.#latest) {
-        this.#told = this.#latest;
-        yield { ...this.#told, result: undefined };
-      } else if (await Promise.race([ended, changed])) return;
-    }
   }
 }

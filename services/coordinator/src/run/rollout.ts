@@ -9,10 +9,20 @@ import type { Players } from './players.js';
 import { type Batch, sample } from './sample.js';
 import { Seat, type SeatRequest } from './seat.js';
 
+/** A task that is played some times. */
+export interface GroupRequest {
+  /** Its place in the step. */
+  readonly groupIndex: number;
+  readonly taskId: string;
+  /** Index of its first episode. Default 0. */
+  readonly firstSample?: number;
+  /** The prompt to begin with in place of the task's own. Shape [P]. */
+  readonly openingIds?: readonly number[];
+}
+
 /** What to play and how. */
 export interface PlayRequest {
-  /** Tasks, each with its place in the step. */
-  readonly groups: readonly { readonly groupIndex: number; readonly taskId: string }[];
+  readonly groups: readonly GroupRequest[];
   /** Episodes of each task. */
   readonly groupSize: number;
   readonly sampling: Recipe['sampling'];
@@ -43,9 +53,10 @@ export async function playGroups(players: Players, request: PlayRequest): Promis
 }
 
 function seatRequests({ groups, groupSize, seedOf }: PlayRequest): readonly SeatRequest[] {
-  return groups.flatMap(({ groupIndex, taskId }) =>
-    Array.from({ length: groupSize }, (_, sampleIndex) => {
-      return { groupIndex, sampleIndex, taskId, seed: seedOf('episode', taskId, sampleIndex) };
+  return groups.flatMap(({ taskId, firstSample = 0, ...group }) =>
+    Array.from({ length: groupSize }, (_, index) => {
+      const sampleIndex = firstSample + index;
+      return { ...group, sampleIndex, taskId, seed: seedOf('episode', taskId, sampleIndex) };
     }),
   );
 }

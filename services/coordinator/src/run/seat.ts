@@ -12,6 +12,8 @@ export interface SeatRequest {
   readonly taskId: string;
   /** Everything random in the world follows from this. */
   readonly seed: number;
+  /** The prompt to begin with in place of the task's own. Shape [P]. */
+  readonly openingIds?: readonly number[];
 }
 
 /** What the policy is asked next. */
@@ -128,7 +130,7 @@ export class Seat {
     const { renderer } = this.#players;
     const last = this.#turns.at(-1);
     return last === undefined
-      ? renderer.encodePrompt(messages, { tools: this.#tools })
+      ? (this.request.openingIds ?? renderer.encodePrompt(messages, { tools: this.#tools }))
       : renderer.extendPrompt(last.promptIds, last.completionIds, messages);
   }
 }

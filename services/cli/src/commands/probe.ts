@@ -1,0 +1,63 @@
+/** `backsight probe` */
+import type { CoordinatorServiceClient, ProbeResult } from '@backsight/contract/coordinator';
+import type { Command } from 'commander';
+import { openBar } from '../progress/bar.js';
+import { parseOverride, readRecipe, type RecipeFile, recipeProblem } from '../recipe-file.js';
+import { printJson, type Context } from './context.js';
+import { collect, integer } from './options.js';
+import { type CoordinatorFlags, coordinatorOption, withCoordinator } from './with-coordinator.js';
+
+interface Flags extends CoordinatorFlags {
+  readonly tasks: number;
+  readonly set: readonly string[];
+  readonly json: boolean;
+}
+
+export function addProbe(program: Command, context: Context): void {
+  coordinatorOption(program.command('probe <recipe>'))
+    .description('ask, before training, whether hindsight helps this policy on these tasks')
+    .option('--tasks <n>', 'how many tasks to probe; 0 takes the whole split', integer(0, 1_000_000), 32)
+    .option('--set <key=value>', 'change a key of the recipe; repeatable', collect, [])
+    .option('--json', 'print the result as JSON', false)
+    .action(async (path: string, flags: Flags) => {
+      const recipe = await readRecipe(path, flags.set.map(parseOverride));
+      const result = await withCoordinator(flags, (client) => probe(client, recipe, flags, context));
+      if (flags.json) printJson(context, result);
+      else context.output.write(`${told(result)}\n`);
+    });
+}
+
+async function probe(
+  client: CoordinatorServiceClient,
+  recipe: RecipeFile,
+  flags: Flags,
+  context: Context,
+): Promise<ProbeResult> {
+  const bar = openBar('probe', context, flags.json);
+  const request = { recipeYaml: recipe.yaml, maxTasks: flags.tasks };
+  try {
+    let result: ProbeResult | undefined;
+    for await (const update of client.probe(request, { signal: context.signal })) {
+      bar.show(update);
+      result = update.result ?? result;
+    }
+    if (result === undefined) throw new Error('The coordinator ended the probe without a result.');
+    return result;
+  } catch (error) {
+    throw recipeProblem(error, recipe);
+  } finally {
+    bar.close();
+  }
+}
+
+function told({ studentPassRate, teacherPassRate, hindsightFraction }: ProbeResult): string {
+  const share = `${Math.round(hindsightFraction * 100)} % of the attempts`;
+  const gain = teacherPassRate - studentPassRate;
+  return [
+    `plain attempts      pass@1 ${studentPassRate.toFixed(3)}`,
+    `told in hindsight   pass@1 ${teacherPassRate.toFixed(3)}   there is hindsight for ${share}`,
+    gain > 0
+      ? `Hindsight helps this policy here, by ${gain.toFixed(3)}: training has something to distil.`
+      : 'Hindsight does not help this policy here: SDPO has little to distil. Try other feedback, demonstrations or a larger policy.',
+  ].join('\n');
+}
