@@ -38,6 +38,7 @@ for (const add of [
   addRuns,
   addChanges,
   addEval,
+  addProbe,
   addModels,
 ])
   add(program, context);
