@@ -13,16 +13,18 @@ const fatal = ['SIGINT', 'SIGTERM', 'SIGHUP'];
  * cannot be started.
  */
 export function runCommand(program, args, options) {
-  const child = spawn(program, args, options);
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.setEncoding('utf8').on('data', (text) => (output += text));
-  }
+  let child;
   const stop = (signal) => {
     child.once('close', () => process.exit(128 + constants.signals[signal]));
     child.kill('SIGKILL');
   };
+  // Before the command begins: on a busy machine it may run before the next line here does.
   for (const signal of fatal) process.on(signal, stop);
+  child = spawn(program, args, options);
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (text) => (output += text));
+  }
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (status) => resolve({ status, output }));

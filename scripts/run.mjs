@@ -22,10 +22,10 @@ try {
 
 /** Returns the program's exit code; signals reach the program, which ends what it started before it ends. */
 function run() {
-  const child = spawn(process.execPath, [join(root, program), ...args], { stdio: 'inherit' });
   // A terminal's Ctrl-C reaches the whole group by itself; any other signal is passed on.
   process.on('SIGINT', () => undefined);
   for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  const child = spawn(process.execPath, [join(root, program), ...args], { stdio: 'inherit' });
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code, signal) => resolve(code ?? 128 + constants.signals[signal]));

@@ -88,7 +88,7 @@ describe('scripts/run.mjs', () => {
   });
 
   it.each(['SIGINT', 'SIGTERM'])('leaves no npm behind when %s comes while it installs', async (signal) => {
-    write('bin/npm', "#!/bin/sh\ntrap '' INT TERM\necho $$ > id\nwhile :; do :; done\n", 0o755);
+    write('bin/npm', "#!/bin/sh\ntrap '' INT TERM\necho $$ > id\nwhile :; do /bin/sleep 0.05; done\n", 0o755);
     const { child, ended } = run('program.js');
     while (!existsSync(join(folder, 'id')) || read('id') === '') await delay(10);
     child.kill(signal);

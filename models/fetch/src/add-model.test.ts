@@ -110,7 +110,7 @@ describe('addModel, from a folder', () => {
     expect(await readdir(join(root, 'models'))).toEqual([]);
   });
 
-  it.each(['nowhere', 'a/b/c', '../x'])('refuses %s as a source', async (source) => {
+  it.each(['nowhere', 'a/b/c', '../nowhere-to-be-found'])('refuses %s as a source', async (source) => {
     await expect(add({ source })).rejects.toThrow(
       'is neither a folder nor a model id of the form owner/name',
     );
