@@ -14,6 +14,8 @@ export interface Conversation {
   readonly tools: readonly object[];
   /** Ends with the header of the assistant's turn. */
   readonly addGenerationPrompt: boolean;
+  /** Further variables, in place of those the template was compiled with. */
+  readonly templateArguments?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** Compiles a Jinja chat template with what Hugging Face passes to one: special tokens, tools, `strftime_now`. */
@@ -30,10 +32,11 @@ export function compileChatTemplate(
     [FIXED_STRFTIME]: (format: string) => formatDate(day, format),
   };
   return {
-    render({ messages, tools, addGenerationPrompt }) {
+    render({ messages, tools, addGenerationPrompt, templateArguments }) {
       try {
         return template.render({
           ...fixed,
+          ...templateArguments,
           messages,
           tools: tools.length === 0 ? null : tools,
           add_generation_prompt: addGenerationPrompt,

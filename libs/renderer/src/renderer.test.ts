@@ -76,6 +76,16 @@ describe('encodePrompt', () => {
     expect(renderer.decodeWithSpecial(renderer.encodePrompt(question))).toMatch(/<assistant>directly: $/);
   });
 
+  it('takes other arguments for one conversation, and keeps its own for the next', () => {
+    const renderer = rendererFor(0, "{{ a }} {{ b }} {{ messages[0]['content'] }}", {
+      templateArguments: { a: 'own', b: 'own' },
+    });
+    const templateArguments = { b: 'other', messages: [] };
+    const other = renderer.encodePrompt(question, { templateArguments });
+    expect(renderer.decode(other)).toBe('own other prune then hop');
+    expect(renderer.decode(renderer.encodePrompt(question))).toBe('own own prune then hop');
+  });
+
   it('tells a template the same day at every call', () => {
     const renderer = rendererFor(1, "{{ strftime_now('%d %B %Y, %a') }}");
     expect(renderer.decode(renderer.encodePrompt(question))).toBe('26 July 2024, Fri');

@@ -41,6 +41,8 @@ export interface Tool {
 
 export interface EncodePromptOptions {
   readonly tools?: readonly Tool[];
+  /** Variables of the template for this conversation, in place of the renderer's own of the same names. */
+  readonly templateArguments?: Readonly<Record<string, unknown>> | undefined;
 }
 
 export interface RendererOptions {
@@ -71,8 +73,13 @@ export function createRenderer(options: RendererOptions): Renderer {
   };
 
   return {
-    encodePrompt: (messages, { tools = [] } = {}) =>
-      encodeConversation({ messages, tools: tools.map(toolForTemplate), addGenerationPrompt: true }),
+    encodePrompt: (messages, { tools = [], templateArguments } = {}) =>
+      encodeConversation({
+        messages,
+        tools: tools.map(toolForTemplate),
+        addGenerationPrompt: true,
+        templateArguments,
+      }),
 
     extendPrompt(promptIds, completionIds, newMessages) {
       const messages = [OPENING, { role: 'assistant', content: MARK }, ...newMessages];

@@ -11,6 +11,8 @@ export interface ChatRequest {
   /** As a chat template reads them. */
   readonly messages: readonly TemplateMessage[];
   readonly tools: readonly Tool[];
+  /** Variables of the chat template. */
+  readonly templateArguments: Readonly<Record<string, unknown>>;
   /** Absent: up to the end of the context. */
   readonly maxTokens: number | undefined;
   /** Alternatives to tell beside every token; absent: no logprobs. */
@@ -37,6 +39,7 @@ export function parseChatRequest(body: unknown): ChatRequest {
     fields,
     messages: fields.messages.map(templateMessage),
     tools: fields.tool_choice === 'none' ? [] : (fields.tools ?? []).map(toolOf),
+    templateArguments: fields.chat_template_kwargs ?? {},
     maxTokens: lengths[0],
     topLogprobs: logprobs === true ? (top_logprobs ?? 0) : undefined,
   };
@@ -77,6 +80,7 @@ const schema = z.strictObject({
   messages: z.array(message).min(1, 'must hold at least one message'),
   tools: z.array(tool).nullish(),
   tool_choice: onlyNeutral('the policy cannot be forced to call a tool', 'auto', 'none'),
+  chat_template_kwargs: z.record(z.string(), z.unknown()).nullish(),
   max_tokens: positive,
   max_completion_tokens: positive,
   logprobs: z.boolean().nullish(),

@@ -103,7 +103,8 @@ describe('prepareChat', () => {
       { type: 'function', function: { name: 'g' } },
     ];
     prepareChat({ model: 'scripted', messages: said, tools }, room);
-    prepareChat({ model: 'scripted', messages: said, tools, tool_choice: 'none' }, room);
+    const quiet = { tools, tool_choice: 'none', chat_template_kwargs: { enable_thinking: false } };
+    prepareChat({ model: 'scripted', messages: said, ...quiet }, room);
     expect(room.rendered[0]).toEqual({
       messages: [
         { role: 'system', content: 'ab' },
@@ -118,9 +119,10 @@ describe('prepareChat', () => {
           { name: 'f', description: 'does f', parameters },
           { name: 'g', description: '' },
         ],
+        templateArguments: {},
       },
     });
-    expect(room.rendered[1]?.options).toEqual({ tools: [] });
+    expect(room.rendered[1]?.options).toEqual({ tools: [], templateArguments: { enable_thinking: false } });
   });
 
   it.each<[string, object, string, string]>([

@@ -31,9 +31,9 @@ export interface PreparedRequest {
 
 /** Prepares POST /v1/chat/completions; throws an `OpenAiError` for what is wrong. */
 export function prepareChat(body: unknown, { card, renderer, version }: Served): PreparedRequest {
-  const { fields, messages, tools, maxTokens, topLogprobs } = parseChatRequest(body);
+  const { fields, messages, tools, templateArguments, maxTokens, topLogprobs } = parseChatRequest(body);
   requireModel(fields, card);
-  const prompt = encoded('messages', () => renderer.encodePrompt(messages, { tools }));
+  const prompt = encoded('messages', () => renderer.encodePrompt(messages, { tools, templateArguments }));
   requirePrompt('messages', prompt, card);
   const n = fields.n ?? 1;
   const sampling = samplingOf(fields, maxTokens ?? card.contextWindow - prompt.length);
