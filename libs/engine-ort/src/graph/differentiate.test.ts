@@ -1,3 +1,5 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import type { Tensor } from 'onnxruntime-node';
 import { floatTensor, idTensor } from '../session.js';
@@ -242,6 +244,18 @@ describe('differentiate', () => {
         resultShape: [2, 3, 4],
       }),
     ).toBeLessThan(tolerance);
+  });
+
+  it('is checked here for every operator that has a derivative', async () => {
+    const folder = join(import.meta.dirname, 'ops');
+    const source = async (file: string) => readFile(join(folder, file), 'utf8');
+    const tests = await readFile(import.meta.filename, 'utf8');
+    const files = (await readdir(folder)).filter((file) => !file.endsWith('.test.ts'));
+    const differentiated: string[] = [];
+    for (const file of files) if ((await source(file)).includes('derivative:')) differentiated.push(file);
+    expect(differentiated.length).toBeGreaterThan(12);
+    const unchecked = differentiated.filter((file) => !tests.includes(`/ops/${file.replace('.ts', '.js')}`));
+    expect(unchecked).toEqual([]);
   });
 
   it('refuses an operator without a derivative by name', () => {
