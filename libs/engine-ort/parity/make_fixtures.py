@@ -6,6 +6,9 @@ file. For each case of CASES a folder `fixtures/<case>` with
 - the checkpoint as `save_pretrained` writes it (config.json, generation_config.json, model.safetensors or shards);
 - expected.json: prompts with completions, greedy continuations, and the batch of one SDPO step;
 - expected.safetensors: logprobs over the vocabulary at every completion token, and the gradient of every parameter.
+
+And for each case of ADAPTERS a folder `adapters/<case>` with an adapter of that model as PEFT saves it, and the same of the
+adapted model, the gradients being by the factors.
 """
 
 import json
@@ -13,12 +16,14 @@ import math
 import pathlib
 import shutil
 
+import peft
 import torch
 import transformers
 from safetensors.torch import save_file
 from torch.nn.functional import log_softmax
 
 FIXTURES = pathlib.Path(__file__).parent / "fixtures"
+ADAPTER_FIXTURES = pathlib.Path(__file__).parent / "adapters"
 VOCABULARY = 48
 SIZES = {
     "vocab_size": VOCABULARY,
@@ -117,6 +122,12 @@ CASES = {
     },
 }
 
+ADAPTERS = {
+    "llama": {"r": 2, "lora_alpha": 5, "target_modules": ["q_proj", "v_proj"]},
+    "qwen3": {"r": 3, "lora_alpha": 3, "target_modules": "all-linear"},
+    "olmo2": {"r": 1, "lora_alpha": 2, "target_modules": ["k_proj", "o_proj", "up_proj", "down_proj"]},
+}
+
 
 def random_weights(model, generator):
     """Weights large enough that every part has a say; norms near 1."""
@@ -184,6 +195,39 @@ def make(name, case, seed):
     # What is expected is computed in float32 from the weights as stored.
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
 
+    expected, arrays = outcome(model, generator, case.get("alpha"))
+    write(folder, expected, arrays)
+
+
+def make_adapter(name, settings, seed):
+    folder = ADAPTER_FIXTURES / name
+    shutil.rmtree(folder, ignore_errors=True)
+    generator = torch.Generator().manual_seed(seed)
+    base = transformers.AutoModelForCausalLM.from_pretrained(
+        FIXTURES / name, dtype=torch.float32, attn_implementation="eager"
+    )
+    config = peft.LoraConfig(**settings, lora_dropout=0.0, bias="none", task_type="CAUSAL_LM")
+    model = peft.get_peft_model(base, config).eval()
+    for parameter_name, parameter in model.named_parameters():
+        if "lora_" in parameter_name:
+            parameter.data = 0.4 * torch.randn(parameter.shape, generator=generator)
+    model.save_pretrained(folder)
+    (folder / "README.md").unlink()
+    # Without the path of the machine, and without the order of a set.
+    saved = json.loads((folder / "adapter_config.json").read_text())
+    saved.update(base_model_name_or_path=name, target_modules=sorted(saved["target_modules"]))
+    (folder / "adapter_config.json").write_text(json.dumps(saved) + "\n")
+    expected, arrays = outcome(model, generator, 0.5)
+    prefix, suffix = "gradient.base_model.model.", ".default.weight"
+    arrays = {
+        "gradient." + key[len(prefix) :].replace(suffix, ".weight") if key.startswith(prefix) else key: value
+        for key, value in arrays.items()
+    }
+    write(folder, expected, arrays)
+
+
+def outcome(model, generator, alpha):
+    """What is expected of a model, with the gradient of an SDPO step where there is an alpha."""
     items, arrays = [], {}
     with torch.no_grad():
         for index in range(20):
@@ -193,11 +237,11 @@ def make(name, case, seed):
         greedy = []
         for length in (1, 7, 20, 45):
             prompt = tokens(generator, length)
-            whole = model.generate(torch.tensor([prompt]), do_sample=False, max_new_tokens=24)[0].tolist()
+            whole = model.generate(input_ids=torch.tensor([prompt]), do_sample=False, max_new_tokens=24)[0].tolist()
             greedy.append({"promptIds": prompt, "completionIds": whole[length:]})
 
     expected = {"items": items, "greedy": greedy}
-    if "alpha" in case:
+    if alpha is not None:
         batch = []
         for index in range(5):
             example = {
@@ -212,21 +256,28 @@ def make(name, case, seed):
             noise = torch.randn(own.shape, generator=generator)
             example["completionLogprobs"] = (own + 0.5 * noise).clamp(max=0).tolist()
             batch.append(example)
-        step = {"alpha": case["alpha"], "support": 6, "importanceCap": 1.5}
+        step = {"alpha": alpha, "support": 6, "importanceCap": 1.5}
         loss = sdpo_loss(model, batch, *step.values())
         loss.backward()
         expected["step"] = {**step, "loss": loss.item(), "examples": batch}
         for parameter, value in model.named_parameters():
-            arrays[f"gradient.{parameter}"] = value.grad
+            if value.requires_grad:
+                arrays[f"gradient.{parameter}"] = value.grad
+    return expected, arrays
+
+
+def write(folder, expected, arrays):
     save_file({key: value.contiguous() for key, value in arrays.items()}, folder / "expected.safetensors")
     (folder / "expected.json").write_text(json.dumps(expected) + "\n")
-    print(f"{name}: {sum(file.stat().st_size for file in folder.iterdir()) / 1024:.0f} KB")
+    print(f"{folder.name}: {sum(file.stat().st_size for file in folder.iterdir()) / 1024:.0f} KB")
 
 
 def main():
     transformers.logging.set_verbosity_error()
     for seed, (name, case) in enumerate(CASES.items()):
         make(name, case, seed)
+    for seed, (name, settings) in enumerate(ADAPTERS.items()):
+        make_adapter(name, settings, 100 + seed)
 
 
 if __name__ == "__main__":

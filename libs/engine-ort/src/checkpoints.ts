@@ -8,15 +8,18 @@ import {
   checkpointNameViolation,
   EngineInputError,
   initialCheckpoint,
-  modelTensors,
+  UnsupportedError,
   WeightSet,
   writeModelFolder,
+  writePeftFolder,
   type CheckpointInfo,
   type CheckpointStore,
+  type ExportLayout,
   type LoadedModel,
   type Retention,
+  type StatePart,
 } from '@backsight/engine';
-import type { PolicyWeights, Snapshot } from './training/policy-weights.js';
+import type { PolicyWeights } from './training/policy-weights.js';
 
 /** Saves, restores and exports a policy; the caller sees to it that nobody else writes the weights meanwhile. */
 export class Checkpoints {
@@ -32,10 +35,10 @@ export class Checkpoints {
 
   /** Draws are a function of seed, prompt, sample and position, so that a sampler has no state to save. */
   async save(name: string, score?: number): Promise<CheckpointInfo> {
-    const { version, student, teacher, optimizer } = this.policy.state();
+    const { version, student, factors, teacher, optimizer } = this.policy.state();
     const moments = optimizer && {
-      firstMoment: this.weightSet(optimizer.firstMoment),
-      secondMoment: this.weightSet(optimizer.secondMoment),
+      firstMoment: this.trainedSet(optimizer.firstMoment),
+      secondMoment: this.trainedSet(optimizer.secondMoment),
     };
     const state = {
       version,
@@ -43,6 +46,7 @@ export class Checkpoints {
       weights: student,
       ...(teacher && { teacher }),
       ...moments,
+      ...(factors && { adapter: factors }),
       extra: { [initialKey]: await this.initialChecksum() },
     };
     const saved = await this.store.save(name, state, score);
@@ -53,11 +57,14 @@ export class Checkpoints {
   /** Reads the whole state before any of it is taken over. */
   async restore(name: string): Promise<CheckpointInfo> {
     if (name === initialCheckpoint) {
-      this.policy.restore(freshState(this.loaded.weights));
+      this.policy.restore(this.policy.initialState());
       return this.initial();
     }
     const info = await this.store.describe(name);
-    const state = await this.store.load(name, modelTensors(this.loaded.config));
+    const { student, trained } = this.policy;
+    const state = await this.store.load(name, (part) =>
+      ofTrained.has(part) ? trained.table : student.table,
+    );
     await this.requireSameInitial(name, state.extra[initialKey]);
     const { firstMoment, secondMoment, optimizerSteps: steps } = state;
     if ((firstMoment === undefined) !== (secondMoment === undefined))
@@ -66,14 +73,17 @@ export class Checkpoints {
         file: name,
         problem: 'holds one of two optimizer moments',
       });
+    if (this.policy.adapter !== undefined && state.adapter === undefined)
+      throw new CheckpointError({ reason: 'invalid', file: name, problem: 'holds no adapter' });
     this.policy.restore({
       version: state.version,
       student: state.weights,
+      factors: state.adapter,
       teacher: state.teacher,
       optimizer:
         firstMoment &&
         secondMoment &&
-        new AdamW(state.weights.flat.length, {
+        new AdamW(trained.flat.length, {
           firstMoment: firstMoment.flat,
           secondMoment: secondMoment.flat,
           steps,
@@ -86,12 +96,19 @@ export class Checkpoints {
     return [...(await this.store.list()), this.initial()];
   }
 
-  /** Writes the student as a Hugging Face folder with the model's own texts, and returns its path. */
-  async export(name: string): Promise<string> {
+  /** Writes the student, an adapter merged in, as a Hugging Face folder, or its adapter in PEFT layout; returns the folder. */
+  async export(name: string, layout: ExportLayout): Promise<string> {
     const description = checkpointNameViolation(name);
     if (description !== undefined) throw new EngineInputError([{ field: 'name', description }]);
     const folder = join(this.store.folder, 'exports', name);
     const { config, texts } = this.loaded;
+    const { adapter } = this.policy;
+    if (layout === 'peft') {
+      if (adapter === undefined)
+        throw new UnsupportedError('PEFT_EXPORT', 'The policy trains no adapter that could be exported.');
+      await writePeftFolder(folder, adapter, this.loaded.name);
+      return folder;
+    }
     await writeModelFolder(folder, { config, weights: this.policy.student, files: texts.files });
     return folder;
   }
@@ -107,7 +124,7 @@ export class Checkpoints {
   }
 
   private initialChecksum(): Promise<string> {
-    this.checksum ??= checksumOf(this.loaded.weights);
+    this.checksum ??= checksumOf(this.policy.initial);
     return this.checksum;
   }
 
@@ -116,8 +133,8 @@ export class Checkpoints {
     return { name: initialCheckpoint, version: 0, sizeBytes, createdAtMs: this.startedAtMs };
   }
 
-  private weightSet(flat: Float32Array): WeightSet {
-    return new WeightSet(this.loaded.weights.table, flat);
+  private trainedSet(flat: Float32Array): WeightSet {
+    return new WeightSet(this.policy.trained.table, flat);
   }
 }
 
@@ -136,6 +153,5 @@ async function checksumOf({ flat }: WeightSet): Promise<string> {
 
 const pieceElements = 2 ** 22;
 
-function freshState(initial: WeightSet): Snapshot {
-  return { version: 0, student: initial, teacher: undefined, optimizer: undefined };
-}
+/** The parts of a state that have the shape of what is trained. */
+const ofTrained = new Set<StatePart>(['adapter', 'firstMoment', 'secondMoment']);

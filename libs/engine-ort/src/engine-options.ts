@@ -1,5 +1,6 @@
 import type { Retention } from '@backsight/engine';
 import type { ExecutionProvider } from './execution-provider.js';
+import type { AdapterOptions } from './training/adapter-options.js';
 
 /** What an embedded engine is started with. */
 export interface OrtEngineOptions {
@@ -15,6 +16,8 @@ export interface OrtEngineOptions {
   readonly generationSlots: number;
   /** Padded tokens in one forward and backward pass, at least 1; a longer sequence goes alone. */
   readonly microBatchTokens: number;
+  /** The adapter that is trained, the model's own weights being frozen; absent: all weights are trained. */
+  readonly adapter?: AdapterOptions;
   /** Which checkpoints stay when another is saved; absent: all. */
   readonly retention?: Retention;
   /** Where the engine says what it does; absent: nowhere. */

@@ -12,6 +12,7 @@ import { numberProblems } from '@backsight/sdpo';
 import type { OrtEngineOptions } from './engine-options.js';
 import { requireProvider } from './execution-provider.js';
 import { OrtEngine } from './ort-engine.js';
+import { adapterOf, adapterViolations } from './training/adapter-options.js';
 
 /**
  * Loads a model folder into an engine over ONNX Runtime.
@@ -29,7 +30,8 @@ export async function loadOrtEngine(options: OrtEngineOptions): Promise<Engine> 
   });
   const store = new CheckpointStore(options.checkpointFolder);
   await store.sweep();
-  const engine = new OrtEngine(loaded, store, options);
+  const adapter = options.adapter && (await adapterOf(options.adapter, loaded.config));
+  const engine = new OrtEngine(loaded, store, options, adapter);
   options.logger?.info(
     {
       model: loaded.name,
@@ -43,9 +45,10 @@ export async function loadOrtEngine(options: OrtEngineOptions): Promise<Engine> 
 }
 
 function optionViolations(options: OrtEngineOptions): readonly FieldViolation[] {
-  return (['threads', 'generationSlots', 'microBatchTokens'] as const)
+  const numbers = (['threads', 'generationSlots', 'microBatchTokens'] as const)
     .flatMap((field) => numberProblems(field, options[field], { atLeast: 1, whole: true }))
     .map(({ field, problem }) => ({ field, description: problem }));
+  return options.adapter === undefined ? numbers : [...numbers, ...adapterViolations(options.adapter)];
 }
 
 /** ONNX Runtime's GroupQueryAttention turns heads of these lengths only. */

@@ -1,12 +1,15 @@
 import {
   EngineInputError,
   tableDifference,
+  UnsupportedError,
   VersionMismatchError,
+  type Adapter,
   type CheckpointInfo,
   type CheckpointStore,
   type CompletionScore,
   type Engine,
   type EngineInfo,
+  type ExportLayout,
   type FieldViolation,
   type GenerateRequest,
   type LoadedModel,
@@ -46,6 +49,7 @@ export class OrtEngine implements Engine {
     loaded: LoadedModel,
     store: CheckpointStore,
     private readonly options: Omit<OrtEngineOptions, 'modelFolder' | 'checkpointFolder'>,
+    adapter?: Adapter,
   ) {
     const { config, weights } = loaded;
     const { threads, generationSlots, microBatchTokens, executionProvider = 'cpu' } = options;
@@ -69,8 +73,16 @@ export class OrtEngine implements Engine {
         teachers: ['ema', 'frozen', 'live', 'trust-region'],
       },
     };
-    this.model = new Model(config, microBatchTokens, threads, undefined, undefined, executionProvider);
-    this.policy = new PolicyWeights(weights);
+    this.model = new Model(
+      config,
+      microBatchTokens,
+      threads,
+      undefined,
+      undefined,
+      executionProvider,
+      adapter?.settings,
+    );
+    this.policy = new PolicyWeights(weights, adapter && { config, adapter });
     this.generator = new Generator(this.model, this.policy, this.gate, generationSlots);
     this.checkpoints = new Checkpoints(store, loaded, this.policy, options.retention);
   }
@@ -105,7 +117,7 @@ export class OrtEngine implements Engine {
       const { model, policy } = this;
       if (plan.expectedVersion !== policy.version)
         throw new VersionMismatchError(plan.expectedVersion, policy.version);
-      this.gradient ??= new GradientSum(model, policy.student.flat.length);
+      this.gradient ??= new GradientSum(model, policy.trained.flat.length);
       const report = await trainTransaction(
         { model, policy, gradient: this.gradient },
         plan,
@@ -136,9 +148,9 @@ export class OrtEngine implements Engine {
     return this.checkpoints.list();
   }
 
-  async exportCheckpoint(name: string): Promise<string> {
+  async exportCheckpoint(name: string, layout: ExportLayout = 'hugging-face'): Promise<string> {
     this.requireOpen();
-    return this.gate.read(() => this.checkpoints.export(name));
+    return this.gate.read(() => this.checkpoints.export(name, layout));
   }
 
   async readWeights(): Promise<VersionedWeights> {
@@ -151,10 +163,16 @@ export class OrtEngine implements Engine {
 
   async replaceWeights({ version, weights }: VersionedWeights): Promise<void> {
     this.requireOpen();
+    if (this.policy.adapter !== undefined)
+      throw new UnsupportedError(
+        'ADAPTER_REPLACED',
+        'Weights cannot take the place of an adapter and its base.',
+      );
     const difference = tableDifference(this.policy.student.table, weights.table);
     if (difference !== undefined) throw new EngineInputError([{ field: 'weights', description: difference }]);
     await this.gate.write(() => {
-      this.policy.restore({ version, student: weights, teacher: undefined, optimizer: undefined });
+      const fresh = { factors: undefined, teacher: undefined, optimizer: undefined };
+      this.policy.restore({ version, student: weights, ...fresh });
       return Promise.resolve();
     });
   }

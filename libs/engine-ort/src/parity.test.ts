@@ -4,7 +4,14 @@ import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { loadModelFolder, SafetensorsFile, type Engine, type TrainPlan } from '@backsight/engine';
+import {
+  loadModelFolder,
+  loadPeftFolder,
+  SafetensorsFile,
+  type Engine,
+  type TrainPlan,
+  type WeightSet,
+} from '@backsight/engine';
 import { loadOrtEngine } from './load-engine.js';
 import { collect, never } from './test-engine.js';
 
@@ -30,16 +37,33 @@ interface Expected {
   };
 }
 
-const fixtures = join(import.meta.dirname, '../parity/fixtures');
-const cases = await Promise.all(
-  (await readdir(fixtures)).map(async (name) => {
-    const text = await readFile(join(fixtures, name, 'expected.json'), 'utf8');
-    return { name, expected: JSON.parse(text) as Expected };
-  }),
-);
+interface Case {
+  readonly title: string;
+  readonly modelFolder: string;
+  /** In PEFT layout. */
+  readonly adapterFolder?: string;
+  /** Where what is expected lies. */
+  readonly folder: string;
+  readonly expected: Expected;
+}
 
-describe.each(cases)('loadOrtEngine, $name', ({ name, expected }) => {
-  const modelFolder = join(fixtures, name);
+const parity = join(import.meta.dirname, '../parity');
+const caseIn = async (kind: string, name: string): Promise<Case> => {
+  const folder = join(parity, kind, name);
+  const expected = JSON.parse(await readFile(join(folder, 'expected.json'), 'utf8')) as Expected;
+  const modelFolder = join(parity, 'fixtures', name);
+  if (kind === 'fixtures') return { title: name, modelFolder, folder, expected };
+  return { title: `${name} with an adapter`, modelFolder, adapterFolder: folder, folder, expected };
+};
+const cases = (
+  await Promise.all(
+    ['fixtures', 'adapters'].map(async (kind) =>
+      Promise.all((await readdir(join(parity, kind))).map((name) => caseIn(kind, name))),
+    ),
+  )
+).flat();
+
+describe.each(cases)('loadOrtEngine, $title', ({ modelFolder, adapterFolder, folder, expected }) => {
   let checkpointFolder = '';
   let engine: Engine;
   let arrays: SafetensorsFile;
@@ -58,8 +82,9 @@ describe.each(cases)('loadOrtEngine, $name', ({ name, expected }) => {
       threads: 1,
       generationSlots: 4,
       microBatchTokens: 256,
+      ...(adapterFolder !== undefined && { adapter: { kind: 'folder', folder: adapterFolder } }),
     });
-    arrays = await SafetensorsFile.open(join(modelFolder, 'expected.safetensors'));
+    arrays = await SafetensorsFile.open(join(folder, 'expected.safetensors'));
   });
   afterAll(async () => {
     await arrays.close();
@@ -116,17 +141,33 @@ describe.each(cases)('loadOrtEngine, $name', ({ name, expected }) => {
   it('takes the SDPO step that PyTorch differentiates', async () => {
     const report = await engine.trainStep(planOf(step), examplesOf(step), never);
     expect(report.steps[0]!.loss).toBeCloseTo(step.loss, 5);
-    const before = await loadModelFolder(modelFolder);
-    const after = await loadModelFolder(await engine.exportCheckpoint('stepped'));
-    for (const { name: parameter, values } of before.weights.tensors.values()) {
+    const [before, after] = await trainedWeights(engine, modelFolder, adapterFolder);
+    for (const { name: parameter, values } of before.tensors.values()) {
       const reference = await array(`gradient.${parameter}`);
-      const moved = after.weights.tensor(parameter).values;
+      const moved = after.tensor(parameter).values;
       const gradient = Float64Array.from(values, (value, i) => gradientOf(moved[i]! - value));
       const error = norm(gradient.map((value, i) => value - reference[i]!)) / norm(reference);
       expect([parameter, error < 2e-5]).toEqual([parameter, true]);
     }
   });
 });
+
+/** What the engine trains, as it was loaded and as it is now. */
+async function trainedWeights(
+  engine: Engine,
+  modelFolder: string,
+  adapterFolder: string | undefined,
+): Promise<readonly [WeightSet, WeightSet]> {
+  const { config, weights } = await loadModelFolder(modelFolder);
+  if (adapterFolder === undefined)
+    return [weights, (await loadModelFolder(await engine.exportCheckpoint('stepped'))).weights];
+  const stepped = await engine.exportCheckpoint('stepped', 'peft');
+  const [before, after] = [
+    await loadPeftFolder(adapterFolder, config),
+    await loadPeftFolder(stepped, config),
+  ];
+  return [before.factors, after.factors];
+}
 
 /** So large a rate, and so large an epsilon, that a weight's move tells its gradient. */
 const optimizer = { learningRate: 1e4, beta1: 0, beta2: 0, epsilon: 1, weightDecay: 0 };

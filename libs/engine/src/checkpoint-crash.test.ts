@@ -111,7 +111,7 @@ describe('CheckpointStore.save', () => {
       child.kill('SIGKILL');
       await ended;
       const finished = Number(printed.trim().split('\n').at(-1));
-      const loaded = await store.load('latest', bigTable);
+      const loaded = await store.load('latest', () => bigTable);
       // The child may have been killed after a save and before its line.
       expect([finished, finished + 1]).toContain(loaded.version);
       for (const part of ['weights', 'teacher', 'firstMoment', 'secondMoment'] as const)
@@ -134,13 +134,13 @@ describe('CheckpointStore.save', () => {
         expect(operation).toBeGreaterThan(20);
         break;
       }
-      const loaded = await store.load('latest', smallTable);
+      const loaded = await store.load('latest', () => smallTable);
       outcomes.add(loaded.version);
       for (const part of ['weights', 'teacher'] as const)
         expect(loaded[part]!.flat.every((value) => value === loaded.version)).toBe(true);
       await store.sweep();
       expect(await readdir(store.folder)).toHaveLength(2);
-      expect((await store.load('latest', smallTable)).version).toBe(loaded.version);
+      expect((await store.load('latest', () => smallTable)).version).toBe(loaded.version);
     }
     // Dying early leaves the first version, dying late, when the manifest is in its place, the second.
     expect(outcomes).toEqual(new Set([1, 2]));

@@ -3,7 +3,14 @@ import { isJsonObject, parseJsonObject, type JsonObject } from './json.js';
 import type { WrittenFile } from './safetensors.js';
 
 /** The weight-shaped parts of a policy's state, each in a file of its own. */
-export const stateParts = ['weights', 'teacher', 'reference', 'firstMoment', 'secondMoment'] as const;
+export const stateParts = [
+  'weights',
+  'teacher',
+  'reference',
+  'firstMoment',
+  'secondMoment',
+  'adapter',
+] as const;
 
 export type StatePart = (typeof stateParts)[number];
 

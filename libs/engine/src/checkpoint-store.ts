@@ -18,7 +18,7 @@ import { writeNewFile, writeSafetensors, type WrittenFile } from './safetensors.
 import { readWeightFiles } from './weight-files.js';
 import type { TensorTable, WeightSet } from './weights.js';
 
-/** Everything a policy needs to go on exactly where it was. All sets share one tensor table. */
+/** Everything a policy needs to go on exactly where it was. Moments are of what is trained, which may be an adapter. */
 export interface PolicyState extends Readonly<Partial<Record<StatePart, WeightSet>>> {
   /** Optimizer steps the weights have taken since they were first loaded. */
   readonly version: number;
@@ -68,8 +68,8 @@ export class CheckpointStore {
     }
   }
 
-  /** Reads a checkpoint into new memory after verifying every checksum and every shape against `table`. */
-  async load(name: string, table: TensorTable): Promise<PolicyState> {
+  /** Reads a checkpoint into new memory after verifying every checksum and every shape against a table per part. */
+  async load(name: string, tableOf: (part: StatePart) => TensorTable): Promise<PolicyState> {
     requireName(name);
     const manifest = await this.readManifest(name);
     const sets: Partial<Record<StatePart, WeightSet>> = {};
@@ -78,7 +78,7 @@ export class CheckpointStore {
       if (written === undefined) continue;
       const path = this.dataPath(manifest.folder, part);
       await verify(path, written);
-      sets[part] = await readWeightFiles([path], table);
+      sets[part] = await readWeightFiles([path], tableOf(part));
     }
     const { weights } = sets;
     if (weights === undefined)

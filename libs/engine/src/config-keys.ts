@@ -63,6 +63,12 @@ export class ConfigKeys {
       throw this.fail(key, `${JSON.stringify(value)} is not supported`);
   }
 
+  /** Refuses anything but one value, absence included. */
+  require(key: string, only: string): void {
+    const value = this.raw(key);
+    if (value !== only) throw this.fail(key, `${JSON.stringify(value)} is not supported; "${only}" is`);
+  }
+
   /** One id, a list of ids, or null for none; `fallback` where nothing is written and the vocabulary has it. */
   ids(key: string, vocabularySize: number, fallback?: number): readonly number[] {
     if (this.isNull(key)) return [];

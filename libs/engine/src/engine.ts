@@ -23,8 +23,8 @@ export interface Engine {
   /** Replaces the whole state, or throws and replaces nothing. `initial` names the weights the engine was started with. */
   restoreCheckpoint(name: string): Promise<CheckpointInfo>;
   listCheckpoints(): Promise<readonly CheckpointInfo[]>;
-  /** Writes a Hugging Face folder and returns its path. */
-  exportCheckpoint(name: string): Promise<string>;
+  /** Writes a folder of the layout, by default Hugging Face's, and returns its path. */
+  exportCheckpoint(name: string, layout?: ExportLayout): Promise<string>;
   /** A copy of the student's weights, all of one version, under their Hugging Face names. */
   readWeights(): Promise<VersionedWeights>;
   /**
@@ -40,6 +40,9 @@ export interface VersionedWeights {
   readonly version: number;
   readonly weights: WeightSet;
 }
+
+/** A whole model, with an adapter merged in, or an adapter alone. */
+export type ExportLayout = 'hugging-face' | 'peft';
 
 /** What a caller must know of a model. */
 export interface ModelCard {

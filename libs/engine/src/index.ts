@@ -6,12 +6,14 @@ export {
   type PolicyState,
   type Retention,
 } from './checkpoint-store.js';
+export type { StatePart } from './checkpoint-manifest.js';
 export { moveTowards } from './ema.js';
 export type {
   CheckpointInfo,
   CompletionScore,
   Engine,
   EngineInfo,
+  ExportLayout,
   GenerateRequest,
   ModelCard,
   OptimizerSettings,
@@ -50,6 +52,18 @@ export {
 export { modelConfigJson, parseModelConfig } from './model-config-json.js';
 export { modelTensors } from './model-tensors.js';
 export { lengthBucket, packMicroBatches, paddedLength, type MicroBatch } from './micro-batches.js';
+export { freshAdapter, mergeAdapter, type Adapter } from './lora/adapter.js';
+export {
+  adaptedMatrices,
+  adapterScale,
+  adapterTable,
+  adapterTargets,
+  isAdapterTarget,
+  type AdaptedMatrix,
+  type AdapterSettings,
+  type AdapterTarget,
+} from './lora/adapter-settings.js';
+export { loadPeftFolder, writePeftFolder } from './lora/peft-folder.js';
 export { convertGguf } from './gguf/gguf-model.js';
 export {
   checkModelFolder,

@@ -1,10 +1,11 @@
+import { adapterTable, WeightSet } from '@backsight/engine';
 import type { Model } from '../transformer/model.js';
 import { viewOf } from '../transformer/parameters.js';
 import type { SequenceBatch } from '../transformer/sequences.js';
 import { differentiatedParameters, embeddedGradient, gradientOutput } from '../transformer/training-graph.js';
 import { floatTensor, type Feeds, type Outputs } from '../session.js';
 
-/** The gradient of a mini-batch, summed over its micro-batches in the layout of the flat weights. */
+/** The gradient of a mini-batch, summed over its micro-batches in the layout of what is trained: all weights or an adapter's factors. */
 export class GradientSum {
   /** Valid after `begin` and any number of runs. */
   readonly total: Float32Array;
@@ -36,7 +37,7 @@ export class GradientSum {
   add(outputs: Outputs, batch: SequenceBatch): void {
     if (!this.empty) addInto(this.total, this.laterPart().values);
     this.empty = false;
-    if (this.model.embeddingGradient === 'rows')
+    if (this.model.adapter === undefined && this.model.embeddingGradient === 'rows')
       this.addEmbeddedRows(outputs.floats(embeddedGradient), batch.paddedIds);
   }
 
@@ -59,7 +60,16 @@ export class GradientSum {
   }
 
   private outputsOver(flat: Float32Array): Feeds {
-    const { config, embeddingGradient } = this.model;
+    const { config, embeddingGradient, adapter } = this.model;
+    if (adapter !== undefined) {
+      const { tensors } = new WeightSet(adapterTable(config, adapter), flat);
+      return Object.fromEntries(
+        [...tensors.values()].map(({ name, shape, values }) => [
+          gradientOutput(name),
+          floatTensor(values, shape),
+        ]),
+      );
+    }
     return Object.fromEntries(
       differentiatedParameters(config, embeddingGradient).map((parameter) => [
         gradientOutput(parameter.name),

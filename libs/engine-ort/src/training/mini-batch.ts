@@ -1,4 +1,5 @@
 import type { StepReport, TrainPlan } from '@backsight/engine';
+import { adapterFeeds } from '../transformer/adapters.js';
 import { packSequences, type SequenceBatch } from '../transformer/sequences.js';
 import { tokenInputs } from '../objective/objective-graph.js';
 import { floatTensor, idTensor, type Feeds } from '../session.js';
@@ -30,6 +31,10 @@ export class MiniBatch {
     const { model, policy, gradient } = this.bench;
     const { objective } = this.plan;
     const losses: TermLosses = { distillation: 0, policyGradient: 0, likelihood: 0 };
+    // With an adapter the base is fed beside its factors, so that the gradient is theirs.
+    const weights = policy.adapter
+      ? { ...model.feeds(policy.base.flat), ...adapterFeeds(policy.adapter.factors) }
+      : model.feeds(policy.student.flat);
     gradient.begin();
     for (const batch of packSequences(this.scaled.map(studentSequence), model.microBatchTokens)) {
       signal.throwIfAborted();
@@ -37,10 +42,11 @@ export class MiniBatch {
         ...trainingOptions(this.plan),
         ...model.planMemory(batch.shape),
         embeddingGradient: model.embeddingGradient,
+        ...(model.adapter && { adapter: model.adapter }),
       });
       const examples = batch.items.flatMap((item) => this.scaled[item] ?? []);
       const outputs = await session.run(
-        { ...model.feeds(policy.student.flat), ...batch.feeds, ...this.tokenFeeds(batch, examples) },
+        { ...weights, ...batch.feeds, ...this.tokenFeeds(batch, examples) },
         gradient.into,
       );
       gradient.add(outputs, batch);

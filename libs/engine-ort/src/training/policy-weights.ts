@@ -1,16 +1,41 @@
-import { AdamW, moveTowards, type WeightSet } from '@backsight/engine';
+import {
+  AdamW,
+  mergeAdapter,
+  moveTowards,
+  type Adapter,
+  type ModelConfig,
+  type OptimizerOutcome,
+  type OptimizerSettings,
+  type WeightSet,
+} from '@backsight/engine';
 
-/** The weights an engine trains: the student, its optimizer, and a teacher that shares the initial weights until it moves. */
+/**
+ * The weights an engine trains: the student, its optimizer, and a teacher that shares the initial weights until it moves.
+ *
+ * With an adapter the optimizer moves its factors alone, and the student is the frozen base with their product merged in: so
+ * sampling costs nothing extra, and a teacher that follows the student follows the product, not the factors.
+ */
 export class PolicyWeights {
   readonly student: WeightSet;
+  /** What the engine was started with: the base, with the adapter merged in. Only to be read. */
+  readonly initial: WeightSet;
+  /** Its factors are the live ones. */
+  readonly adapter: Adapter | undefined;
   /** Optimizer steps that transactions have taken. */
   version = 0;
+  private readonly initialFactors: WeightSet | undefined;
   private ownTeacher: WeightSet | undefined;
   private ownOptimizer: AdamW | undefined;
 
-  /** `initial` is only read. */
-  constructor(readonly initial: WeightSet) {
-    this.student = initial.clone();
+  /** `base` and `adaptation` are only read. */
+  constructor(
+    readonly base: WeightSet,
+    private readonly adaptation?: Adaptation,
+  ) {
+    this.initialFactors = adaptation?.adapter.factors;
+    this.adapter = adaptation && { ...adaptation.adapter, factors: adaptation.adapter.factors.clone() };
+    this.initial = adaptation === undefined ? base : merged(base, adaptation);
+    this.student = this.initial.clone();
   }
 
   /** The EMA teacher's weights; only to be read. */
@@ -18,9 +43,18 @@ export class PolicyWeights {
     return this.ownTeacher ?? this.initial;
   }
 
-  get optimizer(): AdamW {
-    this.ownOptimizer ??= new AdamW(this.student.flat.length);
-    return this.ownOptimizer;
+  /** What the optimizer moves: the factors of the adapter, or all weights. */
+  get trained(): WeightSet {
+    return this.adapter?.factors ?? this.student;
+  }
+
+  /** Takes one optimizer step along a gradient of what is trained. */
+  step(gradient: Float32Array, settings: OptimizerSettings): OptimizerOutcome {
+    this.ownOptimizer ??= new AdamW(this.trained.flat.length);
+    const outcome = this.ownOptimizer.step(this.trained.flat, gradient, settings);
+    if (this.adapter !== undefined && this.adaptation !== undefined && !outcome.skipped)
+      mergeAdapter(this.adaptation.config, this.base, this.adapter, this.student);
+    return outcome;
   }
 
   /** Takes a share of the student into the teacher. */
@@ -32,31 +66,58 @@ export class PolicyWeights {
 
   /** All that training changes, over the memory that it changes. */
   state(): Snapshot {
-    const { version, student, ownTeacher: teacher, ownOptimizer: optimizer } = this;
-    return { version, student, teacher, optimizer };
+    const { version, student, adapter, ownTeacher: teacher, ownOptimizer: optimizer } = this;
+    return { version, student, factors: adapter?.factors, teacher, optimizer };
   }
 
   /** A copy of all that training changes, to go back to. */
   snapshot(): Snapshot {
-    const { version, student, teacher, optimizer } = this.state();
-    return { version, student: student.clone(), teacher: teacher?.clone(), optimizer: optimizer?.clone() };
+    const { version, student, factors, teacher, optimizer } = this.state();
+    return {
+      version,
+      student: student.clone(),
+      factors: factors?.clone(),
+      teacher: teacher?.clone(),
+      optimizer: optimizer?.clone(),
+    };
   }
 
-  /** Takes over a state: copies the student, keeps the memory of the rest. */
-  restore({ version, student, teacher, optimizer }: Snapshot): void {
+  /** The state the engine was started with. */
+  initialState(): Snapshot {
+    const { initial: student, initialFactors: factors } = this;
+    return { version: 0, student, factors, teacher: undefined, optimizer: undefined };
+  }
+
+  /** Takes over a state: copies student and factors, keeps the memory of the rest. */
+  restore({ version, student, factors, teacher, optimizer }: Snapshot): void {
     this.student.copyFrom(student);
+    if (factors !== undefined) this.adapter?.factors.copyFrom(factors);
     this.ownTeacher = teacher;
     this.ownOptimizer = optimizer;
     this.version = version;
   }
 }
 
+/** An adapter to begin with, and the model it adapts. */
+export interface Adaptation {
+  readonly config: ModelConfig;
+  readonly adapter: Adapter;
+}
+
 /** A whole training state. */
 export interface Snapshot {
   readonly version: number;
   readonly student: WeightSet;
+  /** Those of the adapter, if the policy has one. */
+  readonly factors: WeightSet | undefined;
   /** Absent: the initial weights. */
   readonly teacher: WeightSet | undefined;
   /** Absent: fresh. */
   readonly optimizer: AdamW | undefined;
+}
+
+function merged(base: WeightSet, { config, adapter }: Adaptation): WeightSet {
+  const result = base.clone();
+  mergeAdapter(config, base, adapter, result);
+  return result;
 }

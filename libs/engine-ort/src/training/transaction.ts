@@ -81,9 +81,7 @@ async function takeSteps(
       miniBatch.computeGradient(means, steps.length === 0, signal),
     );
     signal.throwIfAborted();
-    const outcome = stopwatch.measureNow('update', () =>
-      policy.optimizer.step(policy.student.flat, bench.gradient.total, plan.optimizer),
-    );
+    const outcome = stopwatch.measureNow('update', () => policy.step(bench.gradient.total, plan.optimizer));
     if (!outcome.skipped && movesPerStep(teacher)) policy.moveTeacher(teacher.rate);
     steps.push({ ...losses, gradientNorm: outcome.gradientNorm, skipped: outcome.skipped });
   }

@@ -29,11 +29,13 @@ export interface HeadOptions {
   readonly trustRegionRate?: number;
   /** Shares of the rows that are worked on one after the other, at least 1. */
   readonly shares: number;
+  /** The output projection is not trained, and its gradient not computed. */
+  readonly frozenOutput?: boolean;
 }
 
 /**
  * From final hidden states to the objective and back: declares what it reads per token, writes the objective's figures,
- * and returns the gradients by the hidden states, shape [N, D], and by the output projection, shape [V, D].
+ * and returns the gradients by the hidden states, shape [N, D], and by the output projection, shape [V, D], if that is trained.
  */
 export function head(
   graph: Graph,
@@ -42,7 +44,7 @@ export function head(
   hidden: Value,
   output: Value,
 ): readonly Seed[] {
-  const { objective, shares } = options;
+  const { objective, shares, frozenOutput = false } = options;
   const teacher = objective.distillation && declareTeacher(graph, config, options.trustRegionRate);
   const rows = new Map([[hiddenRows, hidden], ...(teacher?.rows ?? [])]);
   for (const name of tokenInputNames(objective)) rows.set(name, declareTokenInput(graph, name));
@@ -55,12 +57,11 @@ export function head(
       ...(teacherLogits && { teacherLogits }),
       token: row,
     });
+    const rows = new Map([...tokens, [hiddenRows, matmul(graph, gradient, output)]]);
+    if (frozenOutput) return { rows, sums: [] };
     const own = matmul(graph, gradient, states, { transposeLeft: true });
     outputGradient = outputGradient === undefined ? own : add(graph, outputGradient, own);
-    return {
-      rows: new Map([...tokens, [hiddenRows, matmul(graph, gradient, output)]]),
-      sums: [outputGradient],
-    };
+    return { rows, sums: [outputGradient] };
   });
   const seeds: Seed[] = [];
   for (const [name, value] of results)

@@ -7,6 +7,7 @@ import { rmsNorm } from '../graph/ops/rms-norm.js';
 import { silu } from '../graph/ops/silu.js';
 import { split } from '../graph/ops/split.js';
 import type { Value } from '../graph/value.js';
+import { addLowRank, type LowRank } from './adapters.js';
 import type { LayerWeights } from './parameters.js';
 import { queryKeyNorm } from './query-key-norm.js';
 
@@ -25,29 +26,39 @@ export function layer(
   keep: (rows: Value) => Value = (rows) => rows,
 ): Value {
   const { norms } = config.architecture;
+  const { adapters } = weights;
   const norm = (value: Value, weight: Value) => rmsNorm(graph, value, weight, config.rmsNormEpsilon);
   const read = (value: Value, weight: Value) => (norms === 'before' ? norm(value, weight) : value);
   const written = (value: Value, weight: Value) => (norms === 'after' ? norm(value, weight) : value);
 
   const attended = graph.scope('attention', () => {
     const input = read(stream, weights.attentionNorm);
-    const qkv = linear(graph, input, weights.qkv, weights.qkvBias);
+    const qkv = linear(graph, input, weights.qkv, weights.qkvBias, adapters.qkv);
     const mixed = attend(queryKeyNorm(graph, config, weights, qkv));
-    const output = linear(graph, keep(mixed), weights.attentionOutput, weights.attentionOutputBias);
+    const { attentionOutput, attentionOutputBias } = weights;
+    const output = linear(graph, keep(mixed), attentionOutput, attentionOutputBias, adapters.attentionOutput);
     return add(graph, keep(stream), written(output, weights.attentionNorm));
   });
   return graph.scope('feed_forward', () => {
     const input = read(attended, weights.feedForwardNorm);
-    const both = linear(graph, input, weights.gateUp, weights.gateUpBias);
+    const both = linear(graph, input, weights.gateUp, weights.gateUpBias, adapters.gateUp);
     const [gate, up] = split(graph, both, -1, [config.intermediateSize, config.intermediateSize]);
     if (gate === undefined || up === undefined) throw new Error('A split has two parts.');
-    const output = linear(graph, multiply(graph, silu(graph, gate), up), weights.down, weights.downBias);
+    const gated = multiply(graph, silu(graph, gate), up);
+    const output = linear(graph, gated, weights.down, weights.downBias, adapters.down);
     return add(graph, attended, written(output, weights.feedForwardNorm));
   });
 }
 
 /** Shapes [M, in], [out, in], [out] -> [M, out]. */
-function linear(graph: Graph, input: Value, weight: Value, bias: Value | undefined): Value {
+function linear(
+  graph: Graph,
+  input: Value,
+  weight: Value,
+  bias: Value | undefined,
+  adapter: LowRank | undefined,
+): Value {
   const product = matmul(graph, input, weight, { transposeRight: true });
-  return bias === undefined ? product : add(graph, product, bias);
+  const biased = bias === undefined ? product : add(graph, product, bias);
+  return adapter === undefined ? biased : addLowRank(graph, biased, input, adapter);
 }

@@ -1,4 +1,4 @@
-import type { CompletionScore, ModelConfig } from '@backsight/engine';
+import type { AdapterSettings, CompletionScore, ModelConfig } from '@backsight/engine';
 import type { ExecutionProvider } from '../execution-provider.js';
 import { floatTensor, idTensor, type Feeds } from '../session.js';
 import {
@@ -15,7 +15,7 @@ import { scoring } from './scoring-graph.js';
 import { embeddingGradientOf, type EmbeddingGradient } from './training-graph.js';
 import { packSequences, type Sequence } from './sequences.js';
 
-/** A Llama without weights of its own: runs any weight set of its shape. */
+/** A transformer without weights of its own: runs any weight set of its shape. */
 export class Model {
   readonly programs: Programs;
   private readonly tables: Feeds;
@@ -29,6 +29,8 @@ export class Model {
     readonly embeddingGradient: EmbeddingGradient = embeddingGradientOf(config),
     private readonly memory: MemoryLimits = memoryLimits,
     provider: ExecutionProvider = 'cpu',
+    /** Of the adapter that is trained; absent: all weights are. */
+    readonly adapter?: AdapterSettings,
   ) {
     this.programs = new Programs(config, threads, provider);
     this.tables = rotaryFeeds(config);

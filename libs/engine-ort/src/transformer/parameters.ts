@@ -1,8 +1,9 @@
-import { modelTensors, totalElements, type ModelConfig } from '@backsight/engine';
+import { modelTensors, totalElements, type AdapterSettings, type ModelConfig } from '@backsight/engine';
 import type { Tensor } from 'onnxruntime-node';
 import type { Graph } from '../graph/graph.js';
 import type { Value } from '../graph/value.js';
 import { floatTensor } from '../session.js';
+import { declareAdapters, type LayerAdapters } from './adapters.js';
 
 /** A matrix or vector that graphs read, over one stretch of the flat weights. */
 export interface Parameter {
@@ -104,13 +105,15 @@ export interface LayerWeights {
   readonly gateUpBias: Value | undefined;
   readonly down: Value;
   readonly downBias: Value | undefined;
+  readonly adapters: LayerAdapters;
 }
 
-/** Declares all parameters as inputs of a graph. */
-export function declareWeights(graph: Graph, config: ModelConfig): WeightValues {
+/** Declares all parameters as inputs of a graph, and the factors of an adapter where there is one. */
+export function declareWeights(graph: Graph, config: ModelConfig, adapter?: AdapterSettings): WeightValues {
   const values = new Map(
     modelParameters(config).map(({ name, shape }) => [name, graph.input(name, 'float32', shape)]),
   );
+  const adapters = adapter && declareAdapters(graph, config, adapter);
   const value = (name: string): Value => {
     const found = values.get(name);
     if (found === undefined) throw new Error(`There is no parameter ${name}.`);
@@ -134,6 +137,7 @@ export function declareWeights(graph: Graph, config: ModelConfig): WeightValues 
         gateUpBias: optional('gate_up_bias'),
         down: part('down'),
         downBias: optional('down_bias'),
+        adapters: adapters?.[layer] ?? {},
       };
     }),
     norm: value('norm'),

@@ -1,4 +1,4 @@
-import type { ModelConfig } from '@backsight/engine';
+import { adapterTable, type AdapterSettings, type ModelConfig } from '@backsight/engine';
 import { differentiate } from '../graph/differentiate.js';
 import { Graph, type SegmentMemory } from '../graph/graph.js';
 import type { Value } from '../graph/value.js';
@@ -21,6 +21,8 @@ export function embeddingGradientOf({ vocabularySize }: ModelConfig): EmbeddingG
 export interface TrainingGraphOptions extends HeadOptions {
   readonly embeddingGradient: EmbeddingGradient;
   readonly layers: SegmentMemory;
+  /** Whose factors are trained; absent: all weights are. */
+  readonly adapter?: AdapterSettings;
 }
 
 /** Name of the output with the gradient of one parameter, in the parameter's shape. */
@@ -33,19 +35,22 @@ export const embeddedGradient = 'gradient of embedded rows';
 
 /**
  * Forward and backward in one graph: reads weights, sequences and per-token figures, writes per-token losses and the
- * gradient of every parameter.
+ * gradient of every parameter that is trained.
  */
 export function trainingGraph(config: ModelConfig, options: TrainingGraphOptions): Graph {
   const graph = new Graph();
-  const weights = declareWeights(graph, config);
+  const { adapter } = options;
+  const weights = declareWeights(graph, config, adapter);
   const { embedded, hidden } = forward(graph, config, weights, options.layers);
-  const seeds = graph.scope('head', () => head(graph, config, options, hidden, weights.output));
+  const seeds = graph.scope('head', () =>
+    head(graph, config, { ...options, frozenOutput: adapter !== undefined }, hidden, weights.output),
+  );
   const targets = new Map<string, Value>();
-  for (const { name } of differentiatedParameters(config, options.embeddingGradient)) {
+  for (const name of trainedNames(config, options)) {
     const value = graph.inputs.find((input) => input.name === name);
     if (value !== undefined) targets.set(gradientOutput(name), value);
   }
-  if (options.embeddingGradient === 'rows') targets.set(embeddedGradient, embedded);
+  if (adapter === undefined && options.embeddingGradient === 'rows') targets.set(embeddedGradient, embedded);
   const gradients = differentiate(graph, seeds, [...targets.values()]);
   [...targets.keys()].forEach((name, i) => {
     const value = gradients[i];
@@ -54,7 +59,14 @@ export function trainingGraph(config: ModelConfig, options: TrainingGraphOptions
   return graph;
 }
 
-/** The parameters whose gradient the graph writes: all, but an untied embedding that is left to the host. */
+/** What the graph differentiates by, as its inputs are named. */
+function trainedNames(config: ModelConfig, options: TrainingGraphOptions): readonly string[] {
+  const { adapter, embeddingGradient } = options;
+  if (adapter !== undefined) return [...adapterTable(config, adapter).keys()];
+  return differentiatedParameters(config, embeddingGradient).map(({ name }) => name);
+}
+
+/** The parameters whose gradient the graph writes where all weights are trained: all, but an untied embedding that is left to the host. */
 export function differentiatedParameters(
   config: ModelConfig,
   embeddingGradient: EmbeddingGradient,

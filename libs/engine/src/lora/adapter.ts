@@ -1,0 +1,59 @@
+import type { ModelConfig } from '../model-config.js';
+import { philox, seedKey, toUniform } from '../philox.js';
+import { WeightSet } from '../weights.js';
+import { adaptedMatrices, adapterScale, adapterTable, type AdapterSettings } from './adapter-settings.js';
+
+/** An adapter and what it adapts. */
+export interface Adapter {
+  readonly settings: AdapterSettings;
+  /** A and B of every targeted matrix. */
+  readonly factors: WeightSet;
+}
+
+/**
+ * A fresh adapter, which changes nothing yet: B is zero and A uniform in +-1 / sqrt(in), as PEFT begins. The same seed gives
+ * the same bits.
+ */
+export function freshAdapter(config: ModelConfig, settings: AdapterSettings, seed: number): Adapter {
+  const factors = new WeightSet(adapterTable(config, settings));
+  const key = seedKey(seed);
+  adaptedMatrices(config, settings).forEach(({ down, in: width }, stream) => {
+    const { values } = factors.tensor(down);
+    const bound = 1 / Math.sqrt(width);
+    for (let i = 0; i < values.length; i++) {
+      const [a, b] = philox(key, [i, stream, 0, 2]);
+      values[i] = bound * (2 * toUniform(a, b) - 1);
+    }
+  });
+  return { settings, factors };
+}
+
+/**
+ * Writes W + scale B A for every targeted matrix into `merged`, a set with the base's table; its other tensors stay as they
+ * are. Products are added up in float64.
+ */
+export function mergeAdapter(
+  config: ModelConfig,
+  base: WeightSet,
+  { settings, factors }: Adapter,
+  merged: WeightSet,
+): void {
+  const { rank } = settings;
+  const scale = adapterScale(settings);
+  for (const { weight, down, up, out, in: width } of adaptedMatrices(config, settings)) {
+    const [source, target] = [base.tensor(weight).values, merged.tensor(weight).values];
+    const [a, b] = [factors.tensor(down).values, factors.tensor(up).values];
+    const row = new Float64Array(width);
+    for (let o = 0; o < out; o++) {
+      row.fill(0);
+      for (let k = 0; k < rank; k++) {
+        const factor = scale * (b[o * rank + k] ?? 0);
+        if (factor === 0) continue;
+        const begin = k * width;
+        for (let i = 0; i < width; i++) row[i] = (row[i] ?? 0) + factor * (a[begin + i] ?? 0);
+      }
+      const begin = o * width;
+      for (let i = 0; i < width; i++) target[begin + i] = (source[begin + i] ?? 0) + (row[i] ?? 0);
+    }
+  }
+}
