@@ -28,6 +28,7 @@ def main() -> int:
     wanted = digest(build, *locks)
     if options.force or not STAMP.exists() or STAMP.read_text() != wanted:
         make_environment(build, locks)
+        (ENVIRONMENT / "build").write_text(build)
         STAMP.write_text(wanted)
     make_stubs()
     print(f"{ENVIRONMENT.relative_to(ROOM.parents[1])} is ready: PyTorch for {build}.")

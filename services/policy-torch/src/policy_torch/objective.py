@@ -140,8 +140,7 @@ def capped_ratio(cap: float | None, logprob: float, old_logprob: float) -> float
 
 def evaluate(objective: Objective, logits: Tensor, teacher_logits: Tensor | None, tokens: Tokens) -> Evaluation:
     """Token losses and the gradient of their scaled sum. Logits: shape [N, V], float32, before the temperature."""
-    z = logits / objective.temperature  # [N, V]
-    logprobs = torch.log_softmax(z, dim=-1)  # [N, V]
+    logprobs = _log_softmax(logits, objective.temperature)  # [N, V], of z = logits / temperature
     p = logprobs.exp()  # [N, V]
     ids = tokens.ids[:, None]  # [N, 1]
     sampled = logprobs.gather(1, ids).squeeze(1)  # [N]
@@ -155,7 +154,7 @@ def evaluate(objective: Objective, logits: Tensor, teacher_logits: Tensor | None
     if distillation is not None:
         if teacher_logits is None:
             raise ValueError("Distillation needs teacher logits.")
-        t = torch.log_softmax(teacher_logits / objective.temperature, dim=-1)  # [N, V]
+        t = _log_softmax(teacher_logits, objective.temperature)  # [N, V]
         cap = distillation.importance_cap
         weight = ratio.clamp(max=cap) if cap is not None else torch.ones_like(ratio)  # [N]
         figures["teacher_logprobs"] = t.gather(1, ids).squeeze(1)
@@ -180,7 +179,11 @@ def evaluate(objective: Objective, logits: Tensor, teacher_logits: Tensor | None
         by_sampled = p * -slope[:, None]
         by_sampled.scatter_(1, ids, (slope * -torch.expm1(sampled))[:, None])
         gradient = by_sampled if gradient is None else gradient.add_(by_sampled)
-    return Evaluation(gradient.div_(objective.temperature), figures)
+    return Evaluation(gradient if objective.temperature == 1 else gradient.div_(objective.temperature), figures)
+
+
+def _log_softmax(logits: Tensor, temperature: float) -> Tensor:
+    return torch.log_softmax(logits if temperature == 1 else logits / temperature, dim=-1)
 
 
 def _uses_slope(objective: Objective) -> bool:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
-
 import torch
 from backsight.policy.v1 import policy_pb2 as proto
-from torch import Tensor
 
 from policy_torch.checkpoint import CheckpointInfo
 from policy_torch.core import Core
@@ -15,9 +11,6 @@ from policy_torch.generate import Finished
 from policy_torch.model import engine_version
 from policy_torch.plan import TrainReport
 from policy_torch.score import CompletionScore
-
-#: Bytes of a tensor in one message.
-CHUNK_BYTES = 2**20
 
 
 def describe(core: Core, texts: tuple[str, str, str], max_examples: int) -> proto.DescribeResponse:
@@ -106,23 +99,6 @@ def checkpoint(info: CheckpointInfo) -> proto.Checkpoint:
     return proto.Checkpoint(
         name=info.name, version=info.version, size_bytes=info.size_bytes, created_at_ms=info.created_at_ms
     )
-
-
-def weights(
-    version: int, names: Sequence[str], tensors: Sequence[Tensor], base_version: int | None
-) -> Iterator[proto.PullWeightsResponse]:
-    """All weights in pieces, the checksum last; nothing but the checksum to a caller who has this version."""
-    digest = hashlib.sha256()
-    for name, tensor in zip(names, tensors, strict=True) if base_version is None else ():
-        data = tensor.contiguous().numpy().reshape(-1).data.cast("B")
-        for begin in range(0, len(data), CHUNK_BYTES):
-            piece = bytes(data[begin : begin + CHUNK_BYTES])
-            digest.update(piece)
-            chunk = proto.TensorChunk(
-                name=name, dtype=proto.DATA_TYPE_FLOAT32, shape=tensor.shape, offset=begin // 4, data=piece
-            )
-            yield proto.PullWeightsResponse(version=version, chunk=chunk)
-    yield proto.PullWeightsResponse(version=version, base_version=base_version, checksum=digest.digest())
 
 
 def _device(core: Core) -> str:

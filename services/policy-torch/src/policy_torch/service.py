@@ -23,6 +23,7 @@ from policy_torch.edge import Calls, refuse
 from policy_torch.engine import Engine
 from policy_torch.errors import CheckpointError
 from policy_torch.failures import failed_precondition, unimplemented
+from policy_torch.pull import SENT_TYPES, WeightSource, messages
 from policy_torch.unpack import read_transaction, unpack_generate, unpack_score
 
 log = logging.getLogger(__name__)
@@ -33,8 +34,8 @@ MAX_MESSAGE_BYTES = 64 * 2**20
 MAX_TRANSACTIONS = 4
 #: Score calls running or waiting.
 MAX_SCORE_CALLS = 64
-#: Copies of the weights being streamed: each is a whole model on the host.
-MAX_PULLS = 2
+#: Weights being streamed; they share copies on the host, two of each type at most.
+MAX_PULLS = 32
 #: How long calls may take to end once they are told to, in seconds.
 FORCE_AFTER_S = 1.0
 
@@ -50,7 +51,8 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):  # type: ignore[misc
         self._completions = Admission("completions", max_pending_completions, 1000)
         self._transactions = Admission("training transactions", MAX_TRANSACTIONS, 2000)
         self._score_calls = Admission("Score calls", MAX_SCORE_CALLS, 500)
-        self._pulls = Admission("copies of the weights", MAX_PULLS, 2000)
+        self._pulls = Admission("pulls of weights", MAX_PULLS, 500)
+        self._source = WeightSource(engine.core.policy.parameters.names, lambda: engine.call(Copy()))
         self.calls = Calls()
         for name in (
             "Describe",
@@ -91,6 +93,7 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):  # type: ignore[misc
             asked = await read_transaction(requests, self._card, self._max_examples)
             await _cancellation_settled(context)
             report = await self._engine.call(Train(asked.plan, asked.examples))
+            self._source.changed()
         skipped = sum(step.skipped for step in report.steps)
         if skipped > 0:
             log.warning("a gradient was not finite: the weights stayed", extra={"facts": {"skipped": skipped}})
@@ -110,6 +113,7 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):  # type: ignore[misc
         if request.name != INITIAL:
             require_name(request.name)
         info: CheckpointInfo = await self._engine.call(Restore(request.name))
+        self._source.changed()
         log.info("checkpoint restored", extra={"facts": {"checkpoint": info.name, "version": info.version}})
         return proto.RestoreCheckpointResponse(checkpoint=pack.checkpoint(info))
 
@@ -132,13 +136,17 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):  # type: ignore[misc
     async def PullWeights(
         self, request: proto.PullWeightsRequest, context: Any
     ) -> AsyncIterator[proto.PullWeightsResponse]:
-        base = request.base_version if request.HasField("base_version") else None
-        if base is not None and base != self._engine.version:
-            gone = f"version {base} is no longer kept; ask for the whole"
-            raise refuse(failed_precondition("base_version", gone))
+        dtype = request.dtype or proto.DATA_TYPE_FLOAT32
+        if dtype not in SENT_TYPES:
+            raise refuse(invalid_argument([Violation("dtype", "must be float32 or bfloat16")]))
         with self._pulls.enter():
-            version, tensors = await self._engine.call(Copy())
-            for message in pack.weights(version, self._engine.core.policy.parameters.names, tensors, base):
+            current, base = await self._source.current(dtype), None
+            if request.HasField("base_version"):
+                base = self._source.base(dtype, request.base_version, request.base_checksum)
+                if base is None:
+                    gone = f"{request.base_version} of that checksum is not kept; ask for the whole"
+                    raise refuse(failed_precondition("base_version", gone))
+            for message in messages(current, base):
                 yield message
 
 
