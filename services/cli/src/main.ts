@@ -3,6 +3,7 @@
 import { describeError } from '@backsight/rpc';
 import { Command, Help, type Option } from 'commander';
 import type { Context } from './commands/context.js';
+import { addDiscover } from './commands/discover.js';
 import { addEval } from './commands/eval.js';
 import { addFork } from './commands/fork.js';
 import { addModels } from './commands/models.js';
@@ -39,6 +40,7 @@ for (const add of [
   addChanges,
   addEval,
   addProbe,
+  addDiscover,
   addModels,
 ])
   add(program, context);

@@ -132,19 +132,3 @@ describe('Evaluate', () => {
     ]);
   });
 });
-
-describe('what is not served yet', () => {
-  it('says so', async () => {
-    const house = await openHouse();
-    const { client } = house;
-    const drain = async (stream: AsyncIterable<unknown>) => {
-      for await (const _ of stream);
-    };
-    for (const call of [drain(client.discover({}))]) {
-      expect(await failureOf(call)).toMatchObject({
-        code: 'UNIMPLEMENTED',
-        reason: expect.stringMatching(/_NOT_SERVED$/) as unknown as string,
-      });
-    }
-  });
-});

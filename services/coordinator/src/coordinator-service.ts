@@ -1,7 +1,8 @@
 /** The coordinator's edge: unpacks requests, calls the coordinator, packs answers. */
 import type { CoordinatorServiceImplementation } from '@backsight/contract/coordinator';
-import { type CallIdentity, invalidArgument, notFound, unimplemented } from '@backsight/rpc';
+import { type CallIdentity, invalidArgument, notFound } from '@backsight/rpc';
 import type { Coordinator } from './coordinator.js';
+import { discover } from './discover-service.js';
 import { evaluate } from './evaluate-service.js';
 import { inspectRollout } from './inspect-rollout.js';
 import { packPreview, packRun, packSummary } from './pack-runs.js';
@@ -93,7 +94,7 @@ export function coordinatorService(
 
     evaluate: (request, { signal }) => spokenStream(() => evaluate(rooms, request, signal)),
 
-    discover: () => refusal(notServed('DISCOVER', 'Discover')),
+    discover: (request, { signal }) => spokenStream(() => discover(coordinator, request, signal)),
 
     probe: (request, { signal }) => spokenStream(() => probeTasks(rooms, request, signal)),
   };
@@ -113,10 +114,3 @@ function tokenAfter<T>(
   const last = found[limit - 1];
   return found.length > limit && last !== undefined ? formatPageToken(place(last)) : '';
 }
-
-const notServed = (reason: string, method: string): Error =>
-  unimplemented(`${reason}_NOT_SERVED`, `This coordinator does not serve ${method} yet.`);
-
-const refusal = (error: Error): AsyncIterable<never> => ({
-  [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }),
-});

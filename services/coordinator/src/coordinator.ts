@@ -8,7 +8,7 @@ import { amendRecipe, formatRecipe, parseRecipe, type Recipe } from './recipe/re
 import { deadlines, type Rooms } from './rooms/rooms.js';
 import { conduct } from './run/conduct.js';
 import { openRun, type Phase } from './run/open-run.js';
-import { meetPlayers, partiesOf } from './run/players.js';
+import { meetPlayers, partiesOf, taskIdsOf } from './run/players.js';
 import { NoSuchRunError, PreconditionError } from './run-errors.js';
 import type { RunOrigin, RunRecord } from './store/run-record.js';
 import type { Store } from './store/store.js';
@@ -87,6 +87,7 @@ export class Coordinator {
       checkpoints: checkpoints.map(({ name }) => name),
     });
     if (missing.length > 0) throw new PreconditionError('recipe', missing.join('; '));
+    if (recipe.environment.task !== undefined) await taskIdsOf(players, recipe);
     return recipe;
   }
 
@@ -115,7 +116,7 @@ export class Coordinator {
    */
   async fork(runId: string, step: number, changes: string, signal: AbortSignal): Promise<RunRecord> {
     const run = await this.get(runId);
-    const recipe = await this.check(amendRecipe(parseRecipe(run.recipe), changes), signal);
+    const recipe = await this.check(amendRecipe(run.recipe, changes), signal);
     const policy = this.#parts.rooms.policy(recipe.policy.address);
     const options = { signal, deadlineMs: deadlines.describe };
     const { checkpoints } = await policy.client.listCheckpoints({}, options);

@@ -6,6 +6,17 @@ export class NoSuchRunError extends Error {
   }
 }
 
+/** There is no task of that name in the split. */
+export class NoSuchTaskError extends Error {
+  override readonly name = 'NoSuchTaskError';
+  constructor(
+    readonly taskId: string,
+    readonly split: string,
+  ) {
+    super(`The split ${split} has no task ${taskId}.`);
+  }
+}
+
 /** The right request at the wrong moment; `what` is the thing whose state is not so. */
 export class PreconditionError extends Error {
   override readonly name = 'PreconditionError';

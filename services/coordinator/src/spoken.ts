@@ -13,7 +13,7 @@ import { PageTokenError } from './page-token.js';
 import { RecipeError } from './recipe/recipe.js';
 import { RoomAwayError } from './rooms/patience.js';
 import { UnusablePolicyError } from './run/players.js';
-import { NoSuchRunError, PreconditionError } from './run-errors.js';
+import { NoSuchRunError, NoSuchTaskError, PreconditionError } from './run-errors.js';
 import { StoreError } from './store/plain-errors.js';
 import { ClosingError } from './watchers.js';
 
@@ -47,6 +47,8 @@ function failureOf(error: unknown, recipe: string): unknown {
     );
   }
   if (error instanceof NoSuchRunError) return notFound('run', error.runId, 'ListRuns names those there are');
+  if (error instanceof NoSuchTaskError)
+    return notFound('task', error.taskId, `ListTasks names those of the split ${error.split}`);
   if (error instanceof PreconditionError) return failedPrecondition(error.what, error.problem);
   if (error instanceof UnusablePolicyError) return failedPrecondition('policy', error.message);
   if (error instanceof PageTokenError)

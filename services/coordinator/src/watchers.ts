@@ -6,7 +6,7 @@ import type { EventPage } from './store/events.js';
 export type ReadEvents = (runId: string, afterSequence: number) => Promise<EventPage | undefined>;
 
 /** States from which a run goes nowhere by itself. */
-const ended: readonly RunState[] = [RunState.SUCCEEDED, RunState.FAILED, RunState.STOPPED];
+export const endedStates: readonly RunState[] = [RunState.SUCCEEDED, RunState.FAILED, RunState.STOPPED];
 
 /**
  * The store is what is told; a bell only says that there is something new. So there is no gap between replay and following,
@@ -62,7 +62,7 @@ export class Watchers {
           sequence = event.sequence;
         }
         if (page.events.length > 0) continue;
-        if (ended.includes(page.state)) return;
+        if (endedStates.includes(page.state)) return;
         if (this.#closing) throw new ClosingError();
         if (bell.progress !== progress) {
           progress = bell.progress;

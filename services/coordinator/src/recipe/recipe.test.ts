@@ -170,7 +170,7 @@ optimizer: { maxGradientNorm: null }
     [
       'a map that is missing',
       MINIMAL.replace(/^environment.*$/m, ''),
-      { environment: 'must be a map with the keys address, split, is missing' },
+      { environment: 'must be a map with the keys address, split, task, is missing' },
     ],
     [
       'a map that is none',

@@ -42,13 +42,13 @@ export function formatRecipe(recipe: Recipe): string {
 }
 
 /** A recipe with keys changed by a YAML map, as a JSON merge patch changes them: null takes a key away. */
-export function amendRecipe(recipe: Recipe, changes: string): string {
+export function amendRecipe(recipe: string, changes: string): string {
   const patch = changes.trim() === '' ? {} : parseYaml(changes);
   if (isMap(patch) && patch['preset'] !== undefined) {
     const description = 'cannot be changed: the recipe has every key of its preset written out';
     throw new RecipeError([{ field: 'preset', description }]);
   }
-  return stringify(merge(toJson(recipe), patch));
+  return stringify(merge(parseYaml(recipe), patch));
 }
 
 function parseYaml(yaml: string): Json {
@@ -66,8 +66,14 @@ function parseYaml(yaml: string): Json {
 
 /** What no key can know by itself. */
 function crossViolations(recipe: Recipe): readonly RecipeViolation[] {
-  const { objective, hindsight, teacher, examples } = recipe;
+  const { objective, hindsight, teacher, examples, environment, tasksPerStep } = recipe;
   const violations: RecipeViolation[] = [];
+  if (environment.task !== undefined && tasksPerStep !== 1) {
+    violations.push({
+      field: 'tasksPerStep',
+      description: `must be 1, since environment.task is one task, is ${tasksPerStep}`,
+    });
+  }
   if (objective.distillation !== undefined && hindsight === undefined) {
     violations.push({
       field: 'hindsight',

@@ -135,6 +135,7 @@ export const recipeSchema = z.strictObject({
   steps: whole({ min: 1 }, 'Steps to take.'),
   tasksPerStep: whole({ min: 1 }, 'Tasks posed in one step.'),
   groupSize: whole({ min: 1, max: MOST_SAMPLES }, 'Rollouts of each task.'),
+  stopWhenSolved: flag('Ends the run once a rollout solves its task, before any training on it.'),
   taskOrder: oneOf(['shuffled', 'listed'], 'Whether each epoch has a random order or the listed one.'),
   policy: z.strictObject({
     address: address('policy'),
@@ -150,6 +151,10 @@ export const recipeSchema = z.strictObject({
   environment: z.strictObject({
     address: address('environment'),
     split: text('the name of a split', 'The tasks to train on.'),
+    task: text(
+      'the name of a task',
+      'One task of the split, posed at every step (test-time training). Absent: all of them.',
+    ).exactOptional(),
   }),
   sampling,
   hindsight: hindsight.exactOptional(),

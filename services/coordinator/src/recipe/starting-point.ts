@@ -21,6 +21,7 @@ const published: Preset = presets['sdpo-rich-feedback' satisfies PresetName];
 const everyRecipe = {
   name: 'run',
   seed: 0,
+  stopWhenSolved: false,
   taskOrder: 'shuffled',
   policy: { start: 'current', templateArguments: {} },
   checkpoint: { everySteps: 10 },

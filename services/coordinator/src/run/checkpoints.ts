@@ -4,11 +4,11 @@ import { patiently } from '../rooms/patience.js';
 import { deadlines } from '../rooms/rooms.js';
 import { type OpenRun, warn } from './open-run.js';
 
-/** Saves the checkpoint that is due after a step, unless it is saved already. */
-export async function saveIfDue(run: OpenRun, step: number): Promise<void> {
+/** Saves the checkpoint that is due after a step, as it is after the last, unless it is saved already. */
+export async function saveIfDue(run: OpenRun, step: number, last: boolean): Promise<void> {
   const { everySteps, keepLast } = run.recipe.checkpoint;
   if (step === 0 || everySteps === 0) return;
-  if (step % everySteps !== 0 && step !== run.recipe.steps) return;
+  if (step % everySteps !== 0 && !last) return;
   const place = Math.ceil(step / everySteps);
   await save(run, step, keepLast === undefined ? `step-${step}` : `slot-${place % keepLast}`);
 }

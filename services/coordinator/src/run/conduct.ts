@@ -19,9 +19,10 @@ export async function conduct(run: OpenRun, shouldPause: () => boolean): Promise
     let step = await stepsFinished(run);
     for (let recoveries = 0; ;) {
       try {
-        await saveIfDue(run, step);
-        await evaluateIfDue(run, step);
-        if (step === run.recipe.steps) return 'succeeded';
+        const last = step === run.recipe.steps || (await isSolved(run, step));
+        await saveIfDue(run, step, last);
+        await evaluateIfDue(run, step, last);
+        if (last) return 'succeeded';
         if (shouldPause()) {
           await saveForPause(run, step);
           return 'paused';
@@ -41,6 +42,11 @@ export async function conduct(run: OpenRun, shouldPause: () => boolean): Promise
   } finally {
     await run.ahead.abandon();
   }
+}
+
+/** Whether a run that is to stop when solved has been, by the rollouts of this step. */
+async function isSolved({ runId, recipe, store }: OpenRun, step: number): Promise<boolean> {
+  return recipe.stopWhenSolved && (await store.rollouts.solved(runId, step)) !== undefined;
 }
 
 async function stepsFinished({ runId, store }: OpenRun): Promise<number> {

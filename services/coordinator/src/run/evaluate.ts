@@ -61,10 +61,10 @@ export async function evaluateSplit(players: Players, request: EvaluationRequest
 }
 
 /** Makes the evaluation that is due after a step, unless it is made already. Step 0 is before training. */
-export async function evaluateIfDue(run: OpenRun, step: number): Promise<void> {
+export async function evaluateIfDue(run: OpenRun, step: number, last: boolean): Promise<void> {
   const { runId, recipe, store } = run;
   const { evaluation } = recipe;
-  if (evaluation === undefined || !isDue(evaluation, step, recipe.steps)) return;
+  if (evaluation === undefined || !isDue(evaluation, step, last)) return;
   if (await store.evaluations.has(runId, step, evaluation.split)) return;
   const { passRate, reward, samples, tasks } = await evaluateSplit(run.players, {
     ...evaluation,
@@ -79,9 +79,9 @@ export async function evaluateIfDue(run: OpenRun, step: number): Promise<void> {
   await store.evaluations.record(runId, evaluated, tasks);
 }
 
-function isDue(evaluation: NonNullable<Recipe['evaluation']>, step: number, steps: number): boolean {
+function isDue(evaluation: NonNullable<Recipe['evaluation']>, step: number, last: boolean): boolean {
   if (step === 0) return evaluation.beforeTraining;
-  return step % evaluation.everySteps === 0 || step === steps;
+  return step % evaluation.everySteps === 0 || last;
 }
 
 function taskResult(taskId: string, episodes: readonly PlayedEpisode[]): TaskResult {

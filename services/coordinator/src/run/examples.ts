@@ -134,7 +134,7 @@ function sdpoRollout(rollout: RolloutRecord, turn: Turn | undefined): Omit<Rollo
 }
 
 /** An episode in words: the answer, or with several turns each answer and what the world said to it. */
-function transcript({ turns }: RolloutRecord): string {
+export function transcript({ turns }: RolloutRecord): string {
   return turns
     .flatMap((turn, index) => [
       ...(index === 0 ? [] : turn.messages.map(({ content }) => content)),

@@ -2,19 +2,19 @@
 import type { Logger } from '@backsight/rpc';
 import type { Metrics } from '@backsight/sdpo';
 import type { Recipe } from '../recipe/recipe.js';
-import { patiently, type Patience } from '../rooms/patience.js';
-import { listTasks, type Rooms } from '../rooms/rooms.js';
+import type { Patience } from '../rooms/patience.js';
+import type { Rooms } from '../rooms/rooms.js';
 import type { EventKind } from '../store/events.js';
 import type { Store } from '../store/store.js';
 import { Ahead } from './ahead.js';
 import { type PlayedStep, playStep } from './play-step.js';
-import { meetPlayers, partiesOf, type Players } from './players.js';
+import { meetPlayers, partiesOf, type Players, taskIdsOf } from './players.js';
 
 export interface OpenRun {
   readonly runId: string;
   readonly recipe: Recipe;
   readonly players: Players;
-  /** The training split, in its order. */
+  /** The tasks to train on, in their order. */
   readonly taskIds: readonly string[];
   readonly store: Store;
   readonly logger: Logger;
@@ -41,14 +41,11 @@ export interface RunMeans {
 export async function openRun(runId: string, recipe: Recipe, means: RunMeans): Promise<OpenRun> {
   const { store, rooms, patience } = means;
   const players = await meetPlayers(rooms, partiesOf(recipe), patience);
-  const tasks = await patiently(`the environment at ${players.environment.address}`, patience, () =>
-    listTasks(players.environment, recipe.environment.split, patience.signal),
-  );
   const run: OpenRun = {
     runId,
     recipe,
     players,
-    taskIds: tasks.map(({ taskId }) => taskId),
+    taskIds: await taskIdsOf(players, recipe),
     store,
     logger: means.logger,
     ahead: new Ahead((step, signal) => playStep(run, step, signal)),

@@ -3,10 +3,12 @@ import { createRenderer, type Renderer } from '@backsight/renderer';
 import { describeError } from '@backsight/rpc';
 import type { Recipe } from '../recipe/recipe.js';
 import { patiently, type Patience } from '../rooms/patience.js';
+import { NoSuchTaskError } from '../run-errors.js';
 import {
   deadlines,
   type EnvironmentCard,
   type EnvironmentRoom,
+  listTasks,
   type PolicyCard,
   type PolicyRoom,
   type Rooms,
@@ -60,6 +62,20 @@ export async function meetPlayers(rooms: Rooms, parties: Parties, patience: Pati
     renderer: rendererOf(policyCard, parties.templateArguments),
     patience,
   };
+}
+
+/** The tasks that a recipe trains on, in the order of their split. Throws NoSuchTaskError when it names one that is not there. */
+export async function taskIdsOf(
+  { environment, patience }: Pick<Players, 'environment' | 'patience'>,
+  { environment: { split, task } }: Recipe,
+): Promise<readonly string[]> {
+  const tasks = await patiently(`the environment at ${environment.address}`, patience, () =>
+    listTasks(environment, split, patience.signal),
+  );
+  const all = tasks.map(({ taskId }) => taskId);
+  if (task === undefined) return all;
+  if (!all.includes(task)) throw new NoSuchTaskError(task, split);
+  return [task];
 }
 
 /** The policy's card, with the version it is at now. */

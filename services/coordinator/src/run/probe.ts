@@ -2,11 +2,9 @@
 import type { ProbeResult } from '@backsight/contract/coordinator';
 import { tasksOfStep } from '@backsight/sdpo';
 import type { Recipe } from '../recipe/recipe.js';
-import { patiently } from '../rooms/patience.js';
-import { listTasks } from '../rooms/rooms.js';
 import type { PlayedEpisode, RolloutRecord } from '../store/rollout-record.js';
 import { makeExamples } from './examples.js';
-import type { Players } from './players.js';
+import { type Players, taskIdsOf } from './players.js';
 import { type GroupRequest, playGroups } from './rollout.js';
 import { seedOf } from './seeds.js';
 
@@ -65,11 +63,7 @@ class Tally {
 }
 
 async function tasksToProbe(players: Players, recipe: Recipe, maxTasks: number): Promise<readonly string[]> {
-  const { environment, patience } = players;
-  const tasks = await patiently(`the environment at ${environment.address}`, patience, () =>
-    listTasks(environment, recipe.environment.split, patience.signal),
-  );
-  const all = tasks.map(({ taskId }) => taskId);
+  const all = await taskIdsOf(players, recipe);
   if (maxTasks === 0 || maxTasks >= all.length) return all;
   const curriculum = { tasksPerStep: maxTasks, order: recipe.taskOrder, seed: recipe.seed };
   return tasksOfStep(all, curriculum, 1).taskIds;

@@ -13,8 +13,9 @@ export async function takeStep(run: OpenRun, step: number): Promise<void> {
   const played = await run.ahead.take(step);
   const { renderer, policyCard } = run.players;
   const lesson = makeExamples(played.rollouts, run.recipe, renderer, policyCard.contextWindow);
-  const transaction = await announce(run, step, lesson);
-  playAhead(run, step);
+  const solved = run.recipe.stopWhenSolved && played.rollouts.some(({ outcome }) => outcome.solved);
+  const transaction = await announce(run, step, lesson, solved ? 0 : run.recipe.miniBatches);
+  if (!solved) playAhead(run, step);
 
   const trainedFrom = performance.now();
   const taken = transaction.expectedVersion > transaction.startVersion;
@@ -27,16 +28,21 @@ export async function takeStep(run: OpenRun, step: number): Promise<void> {
     policyVersion: transaction.expectedVersion,
     metrics: figures,
     rollouts: played.rollouts.length,
-    events: [...newAlarms(run), ...(taken ? [] : [nothingToLearn(step)])],
+    events: [...newAlarms(run), ...(taken || solved ? [] : [nothingToLearn(step)])],
   });
   run.logger.info({ step, version: transaction.expectedVersion }, 'step finished');
 }
 
 /** Writes down what is about to happen, before it does: after a crash the policy's version tells whether it did. */
-async function announce(run: OpenRun, step: number, lesson: StepLesson): Promise<Transaction> {
+async function announce(
+  run: OpenRun,
+  step: number,
+  lesson: StepLesson,
+  mostMiniBatches: number,
+): Promise<Transaction> {
   const startVersion = await versionOf(run);
   // Each mini-batch is an optimizer step and needs at least one example.
-  const miniBatches = Math.min(run.recipe.miniBatches, lesson.examples.length);
+  const miniBatches = Math.min(mostMiniBatches, lesson.examples.length);
   const transaction = { step, startVersion, expectedVersion: startVersion + miniBatches };
   await run.store.journal.beginStep(run.runId, transaction, lesson.lessons);
   return transaction;

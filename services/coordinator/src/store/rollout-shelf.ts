@@ -64,6 +64,21 @@ export class RolloutShelf {
     return rows.map(briefOf);
   }
 
+  /** The first rollout of a step, in order of group and sample, that solves its task. */
+  async solved(runId: string, step: number): Promise<string | undefined> {
+    const row = await this.#db
+      .selectFrom('rollouts')
+      .select('rollout_id')
+      .where('run_id', '=', runId)
+      .where('step', '=', step)
+      .where('solved', '=', 1)
+      .orderBy('group_index')
+      .orderBy('sample_index')
+      .limit(1)
+      .executeTakeFirst();
+    return row?.rollout_id;
+  }
+
   /** A rollout with what its teacher was told; undefined when there is none of that name. */
   async get(
     runId: string,
