@@ -109,7 +109,7 @@ describe.each(cases)('loadOrtEngine, $title', ({ modelFolder, adapterFolder, fol
         worst = Math.max(worst, Math.abs(difference));
       });
     }
-    expect(worst).toBeLessThan(2e-5);
+    expect(worst).toBeLessThan(5e-5);
   });
 
   it('continues prompts greedily as transformers does', async () => {
@@ -133,7 +133,7 @@ describe.each(cases)('loadOrtEngine, $title', ({ modelFolder, adapterFolder, fol
       logprobs.map((logprob, t) => Math.abs(logprob - scores[i]!.logprobs[t]!)),
     );
     expect(differences.length).toBeGreaterThan(50);
-    expect(Math.max(...differences)).toBeLessThan(2e-5);
+    expect(Math.max(...differences)).toBeLessThan(5e-5);
   });
 
   const { step } = expected;
@@ -147,7 +147,7 @@ describe.each(cases)('loadOrtEngine, $title', ({ modelFolder, adapterFolder, fol
       const moved = after.tensor(parameter).values;
       const gradient = Float64Array.from(values, (value, i) => gradientOf(moved[i]! - value));
       const error = norm(gradient.map((value, i) => value - reference[i]!)) / norm(reference);
-      expect([parameter, error < 2e-5]).toEqual([parameter, true]);
+      expect([parameter, error < 5e-5]).toEqual([parameter, true]);
     }
   });
 });
