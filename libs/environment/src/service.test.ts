@@ -248,9 +248,9 @@ describe('environmentService', () => {
   it('answers DEADLINE_EXCEEDED and frees the world when the deadline of the call passes', async () => {
     const world = guessing();
     const client = await serving(world);
-    const episode = openEpisode(client, { taskId: 'guess-0', seed: 1 }, { deadlineMs: 150 });
+    const episode = openEpisode(client, { taskId: 'guess-0', seed: 1 }, { deadlineMs: 1000 });
     await episode.next();
-    await delay(200);
+    await delay(1050);
     expect(await failureOf(episode.next({ text: '0', truncated: false }))).toMatchObject({
       code: 'DEADLINE_EXCEEDED',
     });

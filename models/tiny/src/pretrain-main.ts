@@ -1,17 +1,16 @@
-/** `pretrain:tiny [--out FOLDER] [--threads 2] [--steps N]`: makes the committed weights again. */
+/** `npm run pretrain:tiny`: makes the committed weights again. */
 
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { Command } from 'commander';
 import { makeWeights } from './make-weights.js';
+import { wholeNumber } from './options.js';
 import { tinyRecipe } from './pretrain.js';
 
-const { values } = parseArgs({
-  options: {
-    out: { type: 'string', default: fileURLToPath(new URL('../weights', import.meta.url)) },
-    threads: { type: 'string', default: '2' },
-    steps: { type: 'string', default: String(tinyRecipe.steps) },
-  },
-});
+interface Flags {
+  readonly out: string;
+  readonly threads: number;
+  readonly steps: number;
+}
 
 const stop = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
@@ -20,19 +19,26 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
-await makeWeights({
-  folder: values.out,
-  recipe: { ...tinyRecipe, steps: positive('--steps', values.steps) },
-  threads: positive('--threads', values.threads),
-  skillDocuments: 512,
-  reportEvery: 50,
-  print: (line) => process.stdout.write(`${line}\n`),
-  signal: stop.signal,
-});
+const { out, threads, steps } = new Command('pretrain:tiny')
+  .description('Pre-trains the tiny policy from its seed and writes its Hugging Face folder.')
+  .option('--out <folder>', 'where to write', fileURLToPath(new URL('../weights', import.meta.url)))
+  .option('--threads <n>', 'threads to compute with; each number rounds otherwise', wholeNumber(1, 256), 2)
+  .option('--steps <n>', 'optimizer steps', wholeNumber(1, 1_000_000), tinyRecipe.steps)
+  .showHelpAfterError('(add -- --help for the options)')
+  .parse()
+  .opts<Flags>();
 
-function positive(option: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1)
-    throw new Error(`${option} takes a positive whole number, not "${text}"`);
-  return value;
+try {
+  await makeWeights({
+    folder: out,
+    recipe: { ...tinyRecipe, steps },
+    threads,
+    skillDocuments: 512,
+    reportEvery: 50,
+    print: (line) => process.stdout.write(`${line}\n`),
+    signal: stop.signal,
+  });
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = stop.signal.aborted ? 130 : 1;
 }

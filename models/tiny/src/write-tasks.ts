@@ -1,26 +1,31 @@
-/**
- * Writes one seed's quickstart tasks, one JSON object a line:
- * `write-tasks --seed 11 --out tasks.jsonl [--prefix quick-] [--reward-tests public|hidden|all]`.
- */
+/** Writes one seed's quickstart tasks, one JSON object a line. */
 
 import { writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
+import { Command, Option } from 'commander';
+import { wholeNumber } from './options.js';
 import { quickstartTasks } from './tasks.js';
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string' },
-    out: { type: 'string' },
-    prefix: { type: 'string', default: '' },
-    'reward-tests': { type: 'string' },
-  },
-});
-const seed = Number(values.seed);
-if (values.seed === undefined || !Number.isSafeInteger(seed)) throw new Error('--seed takes an integer');
-if (values.out === undefined) throw new Error('--out takes the path of the file to write');
-const rewardTests = (['public', 'hidden', 'all'] as const).find((tests) => tests === values['reward-tests']);
-if (values['reward-tests'] !== undefined && rewardTests === undefined)
-  throw new Error('--reward-tests takes public, hidden or all');
-const options = { prefix: values.prefix, ...(rewardTests === undefined ? {} : { rewardTests }) };
+interface Flags {
+  readonly seed: number;
+  readonly out: string;
+  readonly prefix: string;
+  readonly rewardTests?: 'public' | 'hidden' | 'all';
+}
+
+const { seed, out, ...options } = new Command('write-tasks')
+  .description("Writes one seed's quickstart tasks as rows of the coding environment.")
+  .requiredOption('--seed <n>', 'draws the hidden meanings', wholeNumber(0, Number.MAX_SAFE_INTEGER))
+  .requiredOption('--out <file>', 'the file to write')
+  .option('--prefix <text>', 'stands before every task id', '')
+  .addOption(
+    new Option(
+      '--reward-tests <which>',
+      "which tests decide the reward, in place of the splits' own",
+    ).choices(['public', 'hidden', 'all']),
+  )
+  .showHelpAfterError('(add --help for the options)')
+  .parse()
+  .opts<Flags>();
+
 const lines = quickstartTasks(seed, options).map((row) => `${JSON.stringify(row)}\n`);
-writeFileSync(values.out, lines.join(''));
+writeFileSync(out, lines.join(''));
