@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type RunEvent, RunState } from '@backsight/contract/coordinator';
+import { type ProbeResult, type RunEvent, RunState } from '@backsight/contract/coordinator';
 import { openRealHouse, type RealHouse, type RealRoom } from '@backsight/testing';
 import { eventually, follow, ofKind } from './toy-watching.js';
 
@@ -172,5 +172,31 @@ describe('a run over real rooms', () => {
       (await rolloutsOf(room, id)).filter(({ step }) => step > 2).map((rollout) => ({ ...rollout }));
     expect(await outcomes(run!.runId)).toEqual(await outcomes(runId));
     expect(await outcomes(runId)).toHaveLength(2 * ROLLOUTS);
+  }, 120_000);
+
+  it('discovers a program that no attempt found at first, and probes that hindsight helps', async () => {
+    house = await openRealHouse({ PATH: process.env['PATH'] });
+    const hindsight = { demonstrationSource: 'none', feedback: 'always' };
+    const recipeYaml = house.recipe({
+      hindsight,
+      objective: { distillation: { alpha: 1, support: { kind: 'top-k-tail', k: 20 }, importanceCap: 2 } },
+      miniBatches: 8,
+      checkpoint: { everySteps: 0 },
+    });
+    const batches = [];
+    const request = { recipeYaml, taskId: 'train-03', maxAttempts: 512 };
+    for await (const batch of house.client.discover(request)) batches.push(batch);
+    expect(batches[0]).toMatchObject({ attempts: 8, solved: false });
+    expect(batches.at(-1)).toMatchObject({
+      solved: true,
+      solution: expect.stringContaining('print(') as unknown as string,
+    });
+    expect((await house.policyClient.describe({})).version).toBe(8 * (batches.length - 1));
+
+    await house.policyClient.restoreCheckpoint({ name: 'initial' });
+    let result: ProbeResult | undefined;
+    for await (const answer of house.client.probe({ recipeYaml, maxTasks: 12 })) result = answer.result;
+    expect(result?.hindsightFraction).toBeGreaterThan(0.9);
+    expect(result?.teacherPassRate).toBeGreaterThan((result?.studentPassRate ?? 1) + 0.1);
   }, 120_000);
 });
