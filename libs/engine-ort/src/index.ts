@@ -1,4 +1,5 @@
 /** An Engine over onnxruntime-node. */
 export type { EngineLogger, OrtEngineOptions } from './engine-options.js';
+export type { AdapterOptions } from './training/adapter-options.js';
 export { loadOrtEngine } from './load-engine.js';
 export { evaluateObjective, type ObjectiveEvaluation } from './objective/evaluate.js';

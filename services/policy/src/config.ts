@@ -1,5 +1,6 @@
 /** The room's settings, from environment variables. */
 import { availableParallelism } from 'node:os';
+import { adapterTargets } from '@backsight/engine';
 import { readSettings, roomSettings, setting, type SettingValues } from '@backsight/rpc';
 
 const settings = {
@@ -10,6 +11,15 @@ const settings = {
   keepLast: setting.maybe(setting.integer('BACKSIGHT_CHECKPOINTS_KEEP_LAST', 1, 1_000_000)),
   keepBest: setting.maybe(setting.integer('BACKSIGHT_CHECKPOINTS_KEEP_BEST', 1, 1_000_000)),
   executionProvider: setting.choice('BACKSIGHT_EXECUTION_PROVIDER', ['cpu', 'cuda'], 'cpu'),
+  adapterFolder: setting.maybe(setting.path('BACKSIGHT_ADAPTER', 'a folder in PEFT layout')),
+  adapterRank: setting.maybe(setting.integer('BACKSIGHT_ADAPTER_RANK', 1, 4096)),
+  adapterAlpha: setting.maybe(setting.decimal('BACKSIGHT_ADAPTER_ALPHA', 1e-6, 1e6)),
+  adapterTargets: setting.text(
+    'BACKSIGHT_ADAPTER_TARGETS',
+    'names of matrices separated by commas',
+    adapterTargets.join(','),
+  ),
+  adapterSeed: setting.integer('BACKSIGHT_ADAPTER_SEED', 0, 2 ** 31 - 1, 0),
   threads: setting.integer('BACKSIGHT_THREADS', 1, 256, Math.min(availableParallelism(), 16)),
   generationSlots: setting.integer('BACKSIGHT_GENERATION_SLOTS', 1, 4096, 96),
   microBatchTokens: setting.integer('BACKSIGHT_MICRO_BATCH_TOKENS', 8, 4_194_304, 4096),

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { readModelTexts } from '@backsight/engine';
 import { loadOrtEngine } from '@backsight/engine-ort';
 import { runRoom } from '@backsight/rpc';
+import { adapterOf } from './adapter.js';
 import { readConfig } from './config.js';
 import { startPolicy } from './policy.js';
 
@@ -16,10 +17,12 @@ await runRoom({
   start: async (config, { logger }) => {
     const { model, checkpoints, keepLast, keepBest } = config;
     const texts = await readModelTexts(model);
+    const adapter = adapterOf(config);
     const engine = await loadOrtEngine({
       ...config,
       modelFolder: model,
       checkpointFolder: checkpoints,
+      ...(adapter && { adapter }),
       retention: {
         ...(keepLast !== undefined && { last: keepLast }),
         ...(keepBest !== undefined && { best: keepBest }),

@@ -353,7 +353,7 @@ describe('policyService checkpoints', () => {
     expect((await connection.client.restoreCheckpoint({ name: 'initial' })).checkpoint?.name).toBe('initial');
     expect((await connection.client.listCheckpoints({})).checkpoints).toEqual([scriptedCheckpoint]);
     expect(await connection.client.exportCheckpoint({ name: 'a' })).toEqual({
-      path: '/exports/a',
+      path: '/exports/hugging-face/a',
       version: 5,
     });
   });
@@ -402,8 +402,10 @@ describe('policyService checkpoints', () => {
     expect(await caughtFailure(() => connection.client.saveCheckpoint({ name: 'a' }))).toMatchObject(failure);
   });
 
-  it('has no adapters to export', async () => {
-    const peft = connection.client.exportCheckpoint({ name: 'a', layout: proto.ExportLayout.PEFT });
-    expect(await caughtFailure(() => peft)).toMatchObject({ code: 'UNIMPLEMENTED', reason: 'PEFT_EXPORT' });
+  it('exports in the layout that is asked for, if the engine has it', async () => {
+    const peft = () => connection.client.exportCheckpoint({ name: 'a', layout: proto.ExportLayout.PEFT });
+    expect(await peft()).toMatchObject({ path: '/exports/peft/a' });
+    script.failure = new UnsupportedError('PEFT_EXPORT', 'The policy trains no adapter.');
+    expect(await caughtFailure(peft)).toMatchObject({ code: 'UNIMPLEMENTED', reason: 'PEFT_EXPORT' });
   });
 });

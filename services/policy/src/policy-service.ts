@@ -1,7 +1,7 @@
 /** The edge of the room: unpack, call the engine, pack. */
 import { DataType, ExportLayout, type PolicyServiceImplementation } from '@backsight/contract/policy';
 import { checkpointNameViolation, initialCheckpoint, type Engine, type ModelTexts } from '@backsight/engine';
-import { failedPrecondition, invalidArgument, unimplemented, type CallIdentity } from '@backsight/rpc';
+import { failedPrecondition, invalidArgument, type CallIdentity } from '@backsight/rpc';
 import { Admission, type Admissions } from './admission.js';
 import { failureOf } from './engine-failure.js';
 import { packCheckpoint, packCompletion, packDescription, packReport } from './pack-responses.js';
@@ -132,12 +132,13 @@ export function policyService(options: PolicyServiceOptions): PolicyServiceImple
     },
 
     async exportCheckpoint({ name, layout }, { logger }) {
-      if (layout === ExportLayout.PEFT)
-        throw unimplemented('PEFT_EXPORT', 'This engine trains no adapter to export.');
       requireName(name);
       requireWeights();
       const { version } = engine;
-      const path = await orFailure(engine.exportCheckpoint(name), name);
+      const path = await orFailure(
+        engine.exportCheckpoint(name, layout === ExportLayout.PEFT ? 'peft' : 'hugging-face'),
+        name,
+      );
       logger.info({ path, version }, 'weights exported');
       return { path, version };
     },

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import * as proto from '@backsight/contract/policy';
-import { loadModelFolder, randomWeights, writeModelFolder } from '@backsight/engine';
+import { loadModelFolder, loadPeftFolder, randomWeights, writeModelFolder } from '@backsight/engine';
 import { connect, type Connection } from '@backsight/rpc';
 import OpenAI from 'openai';
 import { caughtFailure, caughtViolations } from './caught-failure.js';
@@ -175,6 +175,26 @@ describe('the policy as a process', () => {
     await again.client.restoreCheckpoint({ name: 'initial' });
     expect(await generate(again)).toEqual(completions);
     expect(await again.stop()).toBe(0);
+  });
+
+  it('trains an adapter, exports it, and goes on with what it exported', async () => {
+    const policy = await start({ BACKSIGHT_ADAPTER_RANK: '2', BACKSIGHT_ADAPTER_TARGETS: 'q_proj,v_proj' });
+    const completions = await generate(policy);
+    expect((await train(policy, completions, 0)).version).toBe(2);
+    const { path } = await policy.client.exportCheckpoint({ name: 'a', layout: proto.ExportLayout.PEFT });
+    const { settings } = await loadPeftFolder(path, config);
+    expect(settings).toEqual({ rank: 2, alpha: 4, targets: ['q_proj', 'v_proj'] });
+    const trained = await generate(policy);
+    expect(await policy.stop()).toBe(0);
+
+    const again = await start({ BACKSIGHT_ADAPTER: path });
+    const texts = (all: readonly proto.Completion[]) => all.map(({ tokenIds }) => tokenIds);
+    expect(texts(await generate(again))).toEqual(texts(trained));
+    expect(await again.stop()).toBe(0);
+
+    const confused = launch({ BACKSIGHT_ADAPTER: path, BACKSIGHT_ADAPTER_RANK: '2' });
+    const [code] = (await once(confused, 'exit')) as [number];
+    expect([code, confused.said()]).toEqual([1, expect.stringContaining('BACKSIGHT_ADAPTER has a rank')]);
   });
 
   it('answers an OpenAI client, at an address of its own', async () => {

@@ -131,7 +131,7 @@ export function scriptedEngine(current: () => Script): Engine {
       answer({ ...scriptedCheckpoint, name, ...(score !== undefined && { score }) }),
     restoreCheckpoint: (name) => answer({ ...scriptedCheckpoint, name }),
     listCheckpoints: () => answer([scriptedCheckpoint]),
-    exportCheckpoint: (name) => answer(`/exports/${name}`),
+    exportCheckpoint: (name, layout = 'hugging-face') => answer(`/exports/${layout}/${name}`),
     readWeights: () => answer({ version: current().version, weights: scriptedWeights(current().version) }),
     replaceWeights: async ({ version, weights }) => {
       await answer(undefined);
