@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import signal
 import socket
@@ -13,12 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
-import numpy as np
 import pytest
 from backsight.policy.v1 import policy_pb2 as proto
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from safetensors.numpy import load_file
 
 from room import TORCH, Room, examples, generate, messages, plan, refusal, score, train
 
@@ -155,29 +152,6 @@ def test_a_damaged_checkpoint_is_refused_and_replaces_nothing(room: Room, tmp_pa
     wrong = refusal(room.stub.RestoreCheckpoint, proto.RestoreCheckpointRequest(name="torn"))
     assert wrong.message == f"checkpoint torn: {path / 'torn.json'}: version: -1 is not right"
     assert generate(room) == completions
-
-
-def test_pulled_weights_are_the_exported_ones(room: Room) -> None:
-    restore(room)
-    train(room, plan(0), generate(room))
-    path = room.stub.ExportCheckpoint(proto.ExportCheckpointRequest(name="pulled")).path
-    expected = load_file(Path(path) / "model.safetensors")
-    digest, parts = hashlib.sha256(), {name: np.zeros(w.size, dtype=np.float32) for name, w in expected.items()}
-    *pieces, last = room.stub.PullWeights(proto.PullWeightsRequest())
-    for piece in pieces:
-        chunk = piece.chunk
-        values = np.frombuffer(chunk.data, dtype="<f4")
-        parts[chunk.name][chunk.offset : chunk.offset + values.size] = values
-        digest.update(chunk.data)
-        assert tuple(chunk.shape) == expected[chunk.name].shape
-    assert last.checksum == digest.digest()
-    assert last.version == 2
-    assert all(np.array_equal(parts[name], weights.reshape(-1)) for name, weights in expected.items())
-    (nothing,) = room.stub.PullWeights(proto.PullWeightsRequest(base_version=2))
-    assert nothing.HasField("base_version")
-    assert nothing.checksum == hashlib.sha256().digest()
-    gone = refusal(room.stub.PullWeights, proto.PullWeightsRequest(base_version=1))
-    assert gone.code == grpc.StatusCode.FAILED_PRECONDITION
 
 
 def test_sigterm_drains_calls_in_flight(tmp_path: Path) -> None:

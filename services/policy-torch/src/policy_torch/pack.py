@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from backsight.policy.v1 import policy_pb2 as proto
 

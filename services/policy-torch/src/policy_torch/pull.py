@@ -44,14 +44,14 @@ class Snapshot:
     """Weights of one version in the type they are sent in, which do not change any more."""
 
     version: int
-    dtype: int
+    dtype: proto.DataType
     #: By name, in the order of code points.
     tensors: list[SentTensor]
     #: SHA-256 over the elements of all tensors, in order.
     checksum: bytes
 
 
-def snapshot(version: int, names: list[str], tensors: list[Tensor], dtype: int) -> Snapshot:
+def snapshot(version: int, names: list[str], tensors: list[Tensor], dtype: proto.DataType) -> Snapshot:
     """`tensors` are float32 on the host, rounded to nearest even where `dtype` is narrower."""
     number, bits = SENT_TYPES[dtype]
     sent = [
@@ -74,7 +74,7 @@ class WeightSource:
         self._last_pull = 0.0
         self._lock = asyncio.Lock()
         #: By type: the revision it is of, the snapshot, and the one before it.
-        self._kept: dict[int, tuple[int, Snapshot, Snapshot | None]] = {}
+        self._kept: dict[proto.DataType, tuple[int, Snapshot, Snapshot | None]] = {}
 
     def changed(self) -> None:
         """The weights have changed, or may have."""
@@ -82,7 +82,7 @@ class WeightSource:
         if time.monotonic() - self._last_pull > KEPT_S:
             self._kept.clear()
 
-    async def current(self, dtype: int) -> Snapshot:
+    async def current(self, dtype: proto.DataType) -> Snapshot:
         """The current weights; those who ask at the same time share one copy."""
         self._last_pull = time.monotonic()
         async with self._lock:
@@ -95,16 +95,18 @@ class WeightSource:
             self._kept[dtype] = revision, taken, known[1] if known else None
             return taken
 
-    def base(self, dtype: int, version: int, checksum: bytes) -> Snapshot | None:
+    def base(self, dtype: proto.DataType, version: int, checksum: bytes) -> Snapshot | None:
         """The kept snapshot of that version and checksum, if there is one; ask after `current`."""
         kept = self._kept.get(dtype)
         candidates = kept[1:] if kept else ()
-        return next((each for each in candidates if each and (each.version, each.checksum) == (version, checksum)), None)
+        return next(
+            (each for each in candidates if each and (each.version, each.checksum) == (version, checksum)), None
+        )
 
 
 def messages(current: Snapshot, base: Snapshot | None) -> Iterator[proto.PullWeightsResponse]:
     """The stream of a snapshot; `base` None: the whole. It is of the same model and type."""
-    heading = {"version": current.version} | ({"base_version": base.version} if base else {})
+    version, base_version = current.version, base.version if base else None
     digest = hashlib.sha256()
     for index, tensor in enumerate(current.tensors):
         before = base.tensors[index].elements if base else None
@@ -120,8 +122,13 @@ def messages(current: Snapshot, base: Snapshot | None) -> Iterator[proto.PullWei
                 gaps=gaps,
                 crc32=zlib.crc32(data),
             )
-            yield proto.PullWeightsResponse(chunk=chunk, **heading)
-    yield proto.PullWeightsResponse(checksum=digest.digest(), weights_checksum=current.checksum, **heading)
+            yield proto.PullWeightsResponse(version=version, base_version=base_version, chunk=chunk)
+    yield proto.PullWeightsResponse(
+        version=version,
+        base_version=base_version,
+        checksum=digest.digest(),
+        weights_checksum=current.checksum,
+    )
 
 
 def _pieces(now: Elements, before: Elements | None) -> Iterator[tuple[int, Elements, list[int]]]:

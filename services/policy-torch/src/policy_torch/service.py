@@ -21,8 +21,8 @@ from policy_torch.checkpoint import INITIAL, CheckpointInfo, require_name
 from policy_torch.core import Copy, Export, Restore, Save, Train
 from policy_torch.edge import Calls, refuse
 from policy_torch.engine import Engine
-from policy_torch.errors import CheckpointError
-from policy_torch.failures import failed_precondition, unimplemented
+from policy_torch.errors import CheckpointError, Violation
+from policy_torch.failures import failed_precondition, invalid_argument, unimplemented
 from policy_torch.pull import SENT_TYPES, WeightSource, messages
 from policy_torch.unpack import read_transaction, unpack_generate, unpack_score
 
