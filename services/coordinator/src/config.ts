@@ -1,3 +1,4 @@
+/** The room's settings, from environment variables. */
 import { readSettings, roomSettings, setting, type SettingValues } from '@backsight/rpc';
 
 const settings = {

@@ -1,16 +1,10 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { type Script, scriptedPolicy } from '@backsight/testing';
-import { toyEnvironment, type ToyOptions } from './toy-environment.js';
+import { learner, toyEnvironment, type ToyOptions } from './toy-environment.js';
 import { closeToyHouses, openToyHouse } from './toy-house.js';
 import { failureOf, follow } from './toy-watching.js';
 
 afterEach(closeToyHouses);
-
-/** Sample 0 is right from version 0 on, sample 1 from version 2 on, and so forth. */
-const learner: Script['answer'] = (prompt, { sampleIndex, version }) => {
-  const word = /Say (\w+)\./.exec(prompt)?.[1] ?? '';
-  return version >= 2 * sampleIndex ? word : `not-${word}-${sampleIndex}`;
-};
 
 const openHouse = (script: Partial<Script> = {}, toy: Partial<ToyOptions> = {}) =>
   openToyHouse(

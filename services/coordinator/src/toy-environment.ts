@@ -85,3 +85,12 @@ async function* episode(
     playing.now -= 1;
   }
 }
+
+/** What a policy says that learns the toy world: sample 0 is right from version 0 on, sample 1 from version 2 on, and so forth. */
+export function learner(
+  prompt: string,
+  { sampleIndex, version }: { readonly sampleIndex: number; readonly version: number },
+): string {
+  const word = /Say (\w+)\./.exec(prompt)?.[1] ?? '';
+  return version >= 2 * sampleIndex ? word : `not-${word}-${sampleIndex}`;
+}

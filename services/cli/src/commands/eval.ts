@@ -1,7 +1,7 @@
 /** `backsight eval` */
 import type { CoordinatorServiceClient, EvaluationResult } from '@backsight/contract/coordinator';
 import type { Command } from 'commander';
-import { openBar } from '../progress/bar.js';
+import { barUntilResult } from '../progress/bar.js';
 import { printJson, type Context } from './context.js';
 import { decimal, integer } from './options.js';
 import { type CoordinatorFlags, coordinatorOption, withCoordinator } from './with-coordinator.js';
@@ -48,7 +48,7 @@ export function addEval(program: Command, context: Context): void {
     });
 }
 
-async function evaluate(
+function evaluate(
   client: CoordinatorServiceClient,
   flags: Flags,
   context: Context,
@@ -63,16 +63,6 @@ async function evaluate(
     maxTokens: flags.maxTokens,
     seed: flags.seed,
   };
-  const bar = openBar('evaluate', context, flags.json);
-  try {
-    let result: EvaluationResult | undefined;
-    for await (const update of client.evaluate(request, { signal: context.signal })) {
-      bar.show(update);
-      result = update.result ?? result;
-    }
-    if (result === undefined) throw new Error('The coordinator ended the evaluation without a result.');
-    return result;
-  } finally {
-    bar.close();
-  }
+  const updates = client.evaluate(request, { signal: context.signal });
+  return barUntilResult('evaluate', updates, context, flags.json);
 }

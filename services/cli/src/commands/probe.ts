@@ -1,7 +1,7 @@
 /** `backsight probe` */
 import type { CoordinatorServiceClient, ProbeResult } from '@backsight/contract/coordinator';
 import type { Command } from 'commander';
-import { openBar } from '../progress/bar.js';
+import { barUntilResult } from '../progress/bar.js';
 import { parseOverride, readRecipe, type RecipeFile, recipeProblem } from '../recipe-file.js';
 import { printJson, type Context } from './context.js';
 import { collect, integer } from './options.js';
@@ -27,27 +27,17 @@ export function addProbe(program: Command, context: Context): void {
     });
 }
 
-async function probe(
+function probe(
   client: CoordinatorServiceClient,
   recipe: RecipeFile,
   flags: Flags,
   context: Context,
 ): Promise<ProbeResult> {
-  const bar = openBar('probe', context, flags.json);
   const request = { recipeYaml: recipe.yaml, maxTasks: flags.tasks };
-  try {
-    let result: ProbeResult | undefined;
-    for await (const update of client.probe(request, { signal: context.signal })) {
-      bar.show(update);
-      result = update.result ?? result;
-    }
-    if (result === undefined) throw new Error('The coordinator ended the probe without a result.');
-    return result;
-  } catch (error) {
+  const updates = client.probe(request, { signal: context.signal });
+  return barUntilResult('probe', updates, context, flags.json).catch((error: unknown) => {
     throw recipeProblem(error, recipe);
-  } finally {
-    bar.close();
-  }
+  });
 }
 
 function told({ studentPassRate, teacherPassRate, hindsightFraction }: ProbeResult): string {

@@ -35,3 +35,24 @@ export function openBar(title: string, { output }: Context, json: boolean): Bar 
     },
   };
 }
+
+/** Shows updates as they come and returns the result that the last one has. */
+export async function barUntilResult<Result>(
+  title: string,
+  updates: AsyncIterable<Advance & { readonly result: Result | undefined }>,
+  context: Context,
+  json: boolean,
+): Promise<Result> {
+  const bar = openBar(title, context, json);
+  try {
+    let result: Result | undefined;
+    for await (const update of updates) {
+      bar.show(update);
+      result = update.result ?? result;
+    }
+    if (result === undefined) throw new Error('The coordinator ended without a result.');
+    return result;
+  } finally {
+    bar.close();
+  }
+}

@@ -1,3 +1,4 @@
+/** Settings changed by settings, which is how presets, defaults and forks become recipes. */
 import { isMap, type Json } from './json.js';
 
 /**

@@ -1,3 +1,4 @@
+/** An episode that outlives its stream. */
 import { type Action, Observation, type Outcome } from '@backsight/contract/environment';
 import { openEpisode, type EpisodeRequest, type RemoteEpisode } from '@backsight/environment';
 import { type Patience, Waits } from '../rooms/patience.js';

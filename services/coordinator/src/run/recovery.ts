@@ -100,7 +100,7 @@ async function restore(
       `${elsewhere(run, record, announced, found)} There is no checkpoint of step ${record.step} to restore.${
         older?.checkpoint === undefined || !listed
           ? ''
-          : ` The last one is of step ${older.step}: a new run goes on from it with policy.start: ${older.checkpoint}.`
+          : ` The last one is of step ${older.step}, from which a fork goes on.`
       }`,
     );
   }

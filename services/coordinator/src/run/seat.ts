@@ -1,3 +1,4 @@
+/** A seat at the table: one episode as the policy plays it. */
 import type { Tool } from '@backsight/contract/environment';
 import { type Completion, FinishReason } from '@backsight/contract/policy';
 import type { PlayedEpisode, Turn } from '../store/rollout-record.js';

@@ -1,3 +1,4 @@
+/** What evaluations found. */
 import { type Evaluated, TaskResult } from '@backsight/contract/coordinator';
 import { appendEvents } from './events.js';
 import type { Connection } from './open-database.js';

@@ -1,3 +1,4 @@
+/** A run's events: appended, read back, never changed. */
 import { RunEvent, RunState } from '@backsight/contract/coordinator';
 import type { Connection, Query } from './open-database.js';
 

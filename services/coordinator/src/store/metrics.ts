@@ -1,3 +1,4 @@
+/** Figures as the store keeps them. */
 import type { Metrics } from './run-record.js';
 
 /** Metrics as JSON. What is not finite is left out: neither JSON nor a chart has a place for it. */

@@ -1,3 +1,4 @@
+/** The store's tables, as they came to be. */
 import type { Kysely, Migration, MigrationProvider } from 'kysely';
 
 /** How the store came to its present shape, oldest first. A migration that was released is never edited. */

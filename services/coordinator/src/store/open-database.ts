@@ -1,3 +1,4 @@
+/** Opens the database for one coordinator at a time. */
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Kysely, Migrator, SqliteDialect, type Transaction } from 'kysely';

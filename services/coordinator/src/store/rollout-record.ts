@@ -1,3 +1,4 @@
+/** A rollout as the journal keeps it, and what its teacher was told. */
 import type { Message, Outcome, Tool } from '@backsight/contract/environment';
 
 /** An episode that was played to its end. */

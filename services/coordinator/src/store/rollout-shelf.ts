@@ -1,8 +1,9 @@
+/** Rollouts to be looked at. */
 import type { Selectable } from 'kysely';
 import { unpackUint32 } from './bytes.js';
-import { parseText, rolloutOf } from './journal.js';
 import type { Connection } from './open-database.js';
 import type { Lesson, RolloutRecord } from './rollout-record.js';
+import { parseText, rolloutOf } from './rollout-rows.js';
 import type { RolloutsTable } from './tables.js';
 
 /** A rollout in short. */

@@ -1,3 +1,4 @@
+/** A run and its steps as the store keeps them. */
 import type { RunState } from '@backsight/contract/coordinator';
 
 /** A run as the store keeps it. */

@@ -1,3 +1,4 @@
+/** The runs: which there are and where each is. */
 import { RunState } from '@backsight/contract/coordinator';
 import type { Selectable } from 'kysely';
 import { appendEvents, parseState } from './events.js';
