@@ -4,7 +4,10 @@ import { statement, type Check } from './check.js';
 import { rooms, type RoomDesign } from './design.js';
 import { hasLabels, services, workloads, type Manifest, type Workload } from './manifest.js';
 
-const probe = z.looseObject({ grpc: z.looseObject({ port: z.number() }) });
+const probe = z.looseObject({ grpc: z.looseObject({ port: z.number(), service: z.string().default('') }) });
+
+/** The name that each probe asks about. A room that cannot serve for now is not ready, and is not to be killed for it. */
+const asked = { startupProbe: 'liveness', readinessProbe: '', livenessProbe: 'liveness' } as const;
 
 /** The checks of every room, and one that there is no other. */
 export function roomChecks(manifests: readonly Manifest[]): Check[] {
@@ -49,11 +52,12 @@ function checksOf(
     ),
     says('its Service names its port', service?.spec.ports.some(({ port }) => port === room.port) === true),
     says('a StatefulSet names its Service', room.kind === 'Deployment' || serviceName === name),
-    ...(['startupProbe', 'readinessProbe', 'livenessProbe'] as const).map((each) =>
-      says(
-        `its ${each} asks grpc.health.v1`,
-        probe.safeParse(container?.[each]).data?.grpc.port === room.port,
-      ),
-    ),
+    ...Object.entries(asked).map(([each, name]) => {
+      const grpc = probe.safeParse(container?.[each]).data?.grpc;
+      return says(
+        `its ${each} asks grpc.health.v1 about "${name}"`,
+        grpc?.port === room.port && grpc.service === name,
+      );
+    }),
   ];
 }

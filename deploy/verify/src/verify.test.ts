@@ -73,7 +73,7 @@ describe('verify', () => {
     ['a room without a readiness probe', /readinessProbe: \{.*7102.*/, '', /judge: its readinessProbe asks/],
     [
       'a probe that is not gRPC',
-      'startupProbe: { grpc: { port: 7101 }',
+      'startupProbe: { grpc: { port: 7101, service: liveness }',
       'startupProbe: { tcpSocket: { port: 7101 }',
       /policy: its startupProbe asks/,
     ],
@@ -82,6 +82,12 @@ describe('verify', () => {
       'livenessProbe: { grpc: { port: 7102',
       'livenessProbe: { grpc: { port: 1',
       /livenessProbe/,
+    ],
+    [
+      'a liveness probe that kills a room for not being ready',
+      'livenessProbe: { grpc: { port: 7101, service: liveness }',
+      'livenessProbe: { grpc: { port: 7101 }',
+      /policy: its livenessProbe asks/,
     ],
   ])('refuses %s', (_what, from, to, problem) => {
     expect(problemsOf(replaced(from, to))).toContainEqual(expect.stringMatching(problem));

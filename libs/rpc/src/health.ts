@@ -14,7 +14,10 @@ export interface Health {
   endWatches(): void;
 }
 
-/** Health of a server with the given services; the empty name stands for the whole server. */
+/** What a liveness probe asks: a room that cannot serve for now, or that drains, is not to be killed for it. */
+const LIVENESS = 'liveness';
+
+/** Health of a server with the given services; the empty name stands for the whole server, `liveness` for its process. */
 export function createHealth(services: readonly string[]): Health {
   const state = HealthState();
   const ended = new AbortController();
@@ -27,6 +30,7 @@ export function createHealth(services: readonly string[]): Health {
     for (const name of ['', ...services]) state.setStatus(serving ? 'healthy' : 'unhealthy', name);
   };
   tell(true);
+  state.setStatus('healthy', LIVENESS);
   return {
     addTo: (server) => {
       server.with(endable).add(HealthDefinition, HealthServiceImpl(state));

@@ -247,6 +247,7 @@ describe('shutdown', () => {
       server.setServing(serving);
       expect((await health.check({ service: '' })).status).toBe(serving ? 1 : 2);
       expect((await health.check({ service: name })).status).toBe(serving ? 1 : 2);
+      expect((await health.check({ service: 'liveness' })).status).toBe(1);
       expect(await probe()).toBe(serving ? 200 : 503);
       expect((await client.describe({})).name).toBe('test');
     }

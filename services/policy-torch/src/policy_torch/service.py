@@ -168,7 +168,8 @@ class Server:
         reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
         port = server.add_insecure_port(address)
         await server.start()
-        await health_service.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
+        for name in (SERVICE, "liveness"):
+            await health_service.set(name, health_pb2.HealthCheckResponse.SERVING)
         return Server(service, server, health_service, port)
 
     async def drain(self, grace_s: float = 10.0) -> None:
