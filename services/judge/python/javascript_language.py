@@ -10,7 +10,6 @@ import native
 from languages import Language, Program, Refused
 from limits import Limits
 
-DRIVER = "/driver.cjs"
 # Of the 64 MiB of stack that a run has; in KiB.
 _STACK = 48_000
 
@@ -18,7 +17,7 @@ _STACK = 48_000
 def _prepare(source: bytes, artefact: bytes, toolchain: str, folder: str) -> Program:
     native.keep_sealed(source)
     arguments = [toolchain, "--v8-pool-size=1", f"--stack-size={_STACK}"]
-    status, said = native.run_tool(toolchain, [*arguments, driver_path(), "compile"], native.KEPT)
+    status, said = native.run_tool(toolchain, [*arguments, _driver(), "compile"], native.KEPT)
     if status != 0:
         raise _refusal(status, said)
 
@@ -27,16 +26,13 @@ def _prepare(source: bytes, artefact: bytes, toolchain: str, folder: str) -> Pro
         os.set_inheritable(3, True)  # the report
         # The control group's limit comes first, and says what it was.
         heap = f"--max-old-space-size={2 * limits.memory_bytes >> 20}"
-        native.become(toolchain, [*arguments, heap, driver_path(), kind])
+        native.become(toolchain, [*arguments, heap, _driver(), kind])
 
     return Program(run)
 
 
-def driver_path() -> str:
-    """In a sandbox's root, or where nothing is isolated beside this file."""
-    if os.path.exists(DRIVER):
-        return DRIVER
-    return os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "javascript", "driver.cjs")
+def _driver() -> str:
+    return native.DRIVER if os.path.exists(native.DRIVER) else native.DRIVER_FILE
 
 
 def _refusal(status: int, said: str) -> Refused:

@@ -8,6 +8,9 @@ from typing import NoReturn
 
 import syscalls
 
+# What runs a JavaScript program: in a sandbox's root, and on the machine.
+DRIVER = "/driver.cjs"
+DRIVER_FILE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "javascript", "driver.cjs")
 # Where a program's artefact or source is, above all descriptors a run is given.
 KEPT = 200
 _SEALS = 0x1 | 0x2 | 0x4 | 0x8  # F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE
@@ -34,8 +37,17 @@ def become(path: str | int, arguments: list[str]) -> NoReturn:
         os._exit(127)
 
 
-def run_tool(path: str, arguments: list[str], source: int | None = None) -> tuple[int, str]:
-    """Runs a tool in the working folder to its end: its exit code, negative for a signal, and what it said."""
+def become_user(user: int) -> None:
+    """Gives up root for good."""
+    os.setgroups([])
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
+
+
+def run_tool(
+    path: str, arguments: list[str], source: int | None = None, user: int | None = None
+) -> tuple[int, str]:
+    """Runs a tool in the working folder, as a user, to its end: its exit code, negative for a signal, and what it said."""
     reading, writing = os.pipe()
     child = syscalls.fork_quickly()
     if child == 0:
@@ -44,6 +56,8 @@ def run_tool(path: str, arguments: list[str], source: int | None = None) -> tupl
             os.dup2(writing, 2)
             if source is not None:
                 os.set_inheritable(source, True)
+            if user is not None:
+                become_user(user)
             become(path, arguments)
         finally:
             os._exit(127)

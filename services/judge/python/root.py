@@ -7,8 +7,8 @@ import sys
 
 import syscalls
 
-_DEVICES = ("null", "zero", "full", "random", "urandom")
-_LINKS = {
+DEVICES = ("null", "zero", "full", "random", "urandom")
+LINKS = {
     "dev/fd": "/proc/self/fd",
     "dev/stdin": "/proc/self/fd/0",
     "dev/stdout": "/proc/self/fd/1",
@@ -16,6 +16,10 @@ _LINKS = {
     # POSIX semaphores and shared memory live in the sandbox's own /tmp, and count as its memory.
     "dev/shm": "/tmp",
 }
+
+
+# Folders that many systems keep as links into /usr.
+LINKED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 
 
 def package_folders() -> list[str]:
@@ -43,12 +47,10 @@ def enter_minimal_root(*, keep_proc: bool, beside: list[str], files: dict[str, b
     syscalls.mount("tmpfs", folder, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=755,size=1m")
     for name in ("proc", "tmp", "dev", "etc"):
         os.mkdir(os.path.join(folder, name))
-    for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
+    for name in LINKED:
         if os.path.islink(f"/{name}"):
             os.symlink(os.readlink(f"/{name}"), os.path.join(folder, name))
-    interpreter = os.path.realpath(sys.executable)
-    wanted = {os.path.realpath(path) for path in beside if os.path.exists(path)}
-    for source in _outermost({*_library_folders(), *wanted, interpreter}):
+    for source in visible(beside):
         _bind(source, folder)
     for path in beside:
         _link(path, folder)
@@ -58,10 +60,10 @@ def enter_minimal_root(*, keep_proc: bool, beside: list[str], files: dict[str, b
     alias = os.path.join(folder, "usr/bin/python3")
     os.makedirs(os.path.dirname(alias), exist_ok=True)
     if not os.path.exists(alias):
-        os.symlink(interpreter, alias)
-    for name in _DEVICES:
+        os.symlink(os.path.realpath(sys.executable), alias)
+    for name in DEVICES:
         _bind(f"/dev/{name}", folder, devices=True)
-    for name, target in _LINKS.items():
+    for name, target in LINKS.items():
         os.symlink(target, os.path.join(folder, name))
     if keep_proc:
         syscalls.mount("/proc", os.path.join(folder, "proc"), None, syscalls.MS_BIND | syscalls.MS_REC)
@@ -72,6 +74,12 @@ def enter_minimal_root(*, keep_proc: bool, beside: list[str], files: dict[str, b
         syscalls.MS_REMOUNT | syscalls.MS_BIND | syscalls.MS_RDONLY | syscalls.MS_NOSUID | syscalls.MS_NODEV,
     )
     syscalls.pivot_root(folder)
+
+
+def visible(beside: list[str]) -> list[str]:
+    """Folders and files of the machine that a sandbox sees, none of them inside another; beside are the toolchain's."""
+    wanted = {os.path.realpath(path) for path in beside if os.path.exists(path)}
+    return _outermost({*_library_folders(), *wanted, os.path.realpath(sys.executable)})
 
 
 def _library_folders() -> set[str]:

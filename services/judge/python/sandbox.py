@@ -109,7 +109,10 @@ class Sandbox:
         if self._groups:
             self._groups.join(self._pid)
         self._channel.send(folder.encode())
-        self._await_promptly()
+        try:
+            self._await_promptly()
+        except _WardenLost:
+            raise SandboxFailed("the sandbox ended before it was ready") from None
 
     def compile(self, submission: Submission) -> dict[str, Any] | None:
         """Hands the program over and has it prepared, under this sandbox's limits; what is wrong with it, if anything."""
@@ -177,18 +180,31 @@ class Sandbox:
     def end(self) -> None:
         """Kills the whole sandbox and waits until it is gone."""
         if self._pid is not None:
+            # Where bwrap made it, the warden is not our child until bwrap is dead.
+            wardens = _children(self._sandboxes.proc, self._pid) if self._sandboxes.keep.bubblewrap else []
             try:
                 (os.kill if self._sandboxes.keep.isolated else os.killpg)(self._pid, signal.SIGKILL)
             except ProcessLookupError:
                 os.kill(self._pid, signal.SIGKILL)  # not yet the leader of its group
             self._peak_at_end = os.wait4(self._pid, 0)[2].ru_maxrss << 10
             self._pid = None
+            for warden_pid in wardens:
+                self._reap(warden_pid)
         if self._channel is not None:
             self._channel.close()
             self._channel = None
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
+
+    def _reap(self, warden_pid: int) -> None:
+        """bwrap's death has the kernel kill the warden, and with it all in its namespace; counted until waited for."""
+        try:
+            os.waitid(os.P_PID, warden_pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return  # bwrap saw it end, and was told so itself
+        os.kill(warden_pid, signal.SIGKILL)  # for the moment before it had asked to die with bwrap
+        os.waitpid(warden_pid, 0)
 
     def _hand_over(self, kind: str, payload: bytes) -> list[int]:
         """Orders a run; the reading ends of its standard output, standard error and report."""
@@ -275,6 +291,8 @@ class Sandbox:
         if self._groups:
             return self._groups.cpu_seconds()
         children = _children(self._sandboxes.proc, self._pid)
+        if self._sandboxes.keep.bubblewrap and children:
+            children = _children(self._sandboxes.proc, children[0])  # the warden stands between
         try:
             # The clock id that clock_getcpuclockid(3) makes of a process id.
             return time.clock_gettime(~children[0] << 3 | 2) if children else 0.0

@@ -1,7 +1,7 @@
 """One slot of the judge: a process that runs one submission after another, each in a sandbox of its own.
 
-Started as `python3 -s -S -B slot.py '{"isolation": "zygote" | "none", "user": 60600, "language": "cpp", "toolchains":
-{"cpp": "/usr/bin/g++", ...}}'`, with an environment that holds nothing but what programs may see. Its sandboxes see the
+Started as `python3 -s -S -B slot.py '{"isolation": "zygote" | "bubblewrap" | "none", "user": 60600, "language": "cpp",
+"toolchains": {"cpp": "/usr/bin/g++", ...}, "bubblewrap": "/usr/bin/bwrap"}'`, with an environment that holds nothing but what programs may see. Its sandboxes see the
 toolchain of that one language beside Python, which they run as well. Submissions come on standard input, what became of them goes to standard
 output, as frames; the first frame out is `{"tier", "python"}`, or `{"error"}` with one sentence. It ends with its
 standard input.
@@ -19,16 +19,17 @@ import shutil
 import signal
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import bubblewrap
 import hierarchy
+import native
 import root
 import seccomp
 import supervisor
 import syscalls
 import wire
 import zygote
-from javascript_language import DRIVER, driver_path
 from owner import is_left_behind, own_name
 from program import prepare_interpreter
 from sandbox import Sandboxes
@@ -62,6 +63,12 @@ class Options:
     user: int
     language: str
     toolchains: dict[str, str]
+    bubblewrap: str
+
+    def beside(self) -> list[str]:
+        """What of the machine the programs see beside Python."""
+        toolchain = self.toolchains[self.language]
+        return [folder.format(toolchain) for folder in LANGUAGES[self.language].folders]
 
 
 def main(options: Options) -> None:
@@ -81,8 +88,13 @@ def main(options: Options) -> None:
             groups = _make_groups()
             sandboxes = _isolate(options, rootless, groups)
             tier = "namespaces" if groups is None else "control-groups"
+        elif options.isolation == "bubblewrap":
+            groups = _make_groups()
+            folder = _make_folder(0o755)  # its sandboxes' users read it
+            sandboxes = _wrap(options, groups, folder)
+            tier = "namespaces" if groups is None else "control-groups"
         else:
-            folder = _make_folder()
+            folder = _make_folder(0o700)
             keep = _keep(options, None, folder, b"", control_groups=False)
             sandboxes, tier = Sandboxes(keep, 0, False, _open_proc(), None), "none"
         prepare_interpreter(root.package_folders())
@@ -109,28 +121,27 @@ def _make_groups() -> hierarchy.ControlGroups | None:
         return None
 
 
-def _make_folder() -> str:
-    """Where programs that nothing isolates have their working folders; those of dead slots are cleared away."""
+def _make_folder(mode: int) -> str:
+    """A folder of the machine's for this slot alone; those of dead slots are cleared away."""
     parent = tempfile.gettempdir()
     for name in filter(is_left_behind, os.listdir(parent)):
         shutil.rmtree(os.path.join(parent, name), ignore_errors=True)
     folder = os.path.join(parent, own_name())
-    os.mkdir(folder, 0o700)
+    os.mkdir(folder)
+    os.chmod(folder, mode)
     return folder
 
 
 def _isolate(options: Options, rootless: bool, groups: hierarchy.ControlGroups | None) -> Sandboxes:
     """Leaves the host's file tree; after this the process itself sees no more files than its sandboxes do."""
-    toolchain = options.toolchains[options.language]
-    beside = [folder.format(toolchain) for folder in LANGUAGES[options.language].folders]
     files: dict[str, bytes] = {}
     if options.language == "javascript":
-        with open(driver_path(), "rb") as file:
-            files[DRIVER] = file.read()
+        with open(native.DRIVER_FILE, "rb") as file:
+            files[native.DRIVER] = file.read()
     call_filter = seccomp.build_filter(syscalls.MACHINE)
     proc = _open_proc() if rootless or groups is None else None
     try:
-        root.enter_minimal_root(keep_proc=rootless, beside=beside, files=files)
+        root.enter_minimal_root(keep_proc=rootless, beside=options.beside(), files=files)
     except OSError as error:
         raise NoIsolation(_NOTHING_ISOLATES.format(error.strerror)) from error
     return Sandboxes(
@@ -140,6 +151,22 @@ def _isolate(options: Options, rootless: bool, groups: hierarchy.ControlGroups |
         proc,
         groups.own if groups is not None else None,
     )
+
+
+def _wrap(options: Options, groups: hierarchy.ControlGroups | None, folder: str) -> Sandboxes:
+    """Sandboxes that bubblewrap makes; this process stays where it is."""
+    if not syscalls.SUPPORTED:
+        raise NoIsolation(f"The sandbox knows x86_64 and aarch64, not {syscalls.MACHINE}.")
+    user = options.user if os.geteuid() == 0 else None
+    call_filter = seccomp.build_filter(syscalls.MACHINE)
+    keep = _keep(options, user, "/tmp", call_filter, control_groups=groups is not None)
+    keep = replace(keep, bubblewrap=options.bubblewrap, beside=tuple(options.beside()), modules=folder)
+    bubblewrap.copy_modules(folder)
+    trouble = bubblewrap.probe(keep)
+    if trouble is not None:
+        raise NoIsolation(_NOTHING_ISOLATES.format(trouble))
+    syscalls.adopt_orphans()  # a warden, when the bwrap above it is gone
+    return Sandboxes(keep, 0, False, _open_proc(), groups.own if groups is not None else None)
 
 
 def _open_proc() -> int:
@@ -169,9 +196,7 @@ def _enter_mount_namespace(user: int) -> bool:
     try:
         if os.geteuid() == 0:
             # Root without CAP_SYS_ADMIN, as in most containers: a sandbox must not be the owner of the machine's files.
-            os.setgroups([])
-            os.setresgid(user, user, user)
-            os.setresuid(user, user, user)
+            native.become_user(user)
             syscalls.set_dumpable(True)
         outer_user, outer_group = os.geteuid(), os.getegid()
         syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)

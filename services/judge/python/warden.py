@@ -53,19 +53,25 @@ class Keep:
     call_filter: bytes
     control_groups: bool
     toolchains: dict[str, str]  # by language: the path of its interpreter or compiler
+    beside: tuple[str, ...] = ()  # what of the machine its sandboxes see beside Python
+    bubblewrap: str = ""  # the path of bwrap, where that makes the sandboxes
+    modules: str = ""  # the folder that holds these modules for bubblewrap
 
 
-def keep_sandbox(channel_descriptor: int, keep: Keep, limits: Limits) -> NoReturn:
-    """Sets the sandbox up when told to, then serves the supervisor until it hangs up."""
+def keep_sandbox(channel_descriptor: int, keep: Keep, limits: Limits, folder: str = "") -> NoReturn:
+    """Sets the sandbox up, when told to unless bubblewrap has, then serves the supervisor until it hangs up."""
     try:
-        os.dup2(channel_descriptor, _CHANNEL, inheritable=False)
+        if channel_descriptor != _CHANNEL:
+            os.dup2(channel_descriptor, _CHANNEL)
+        os.set_inheritable(_CHANNEL, False)
         nothing = os.open("/dev/null", os.O_RDWR)
         for standard in range(3):
             os.dup2(nothing, standard)
         _close_from(_CHANNEL + 1)
         channel = socket.socket(fileno=_CHANNEL)
         try:
-            folder = channel.recv(MAX_MESSAGE).decode()  # the supervisor has put us into our groups
+            # Told to: the supervisor has put us into our groups.
+            folder = folder or channel.recv(MAX_MESSAGE).decode()
             _set_up(keep, limits, folder)
             channel.send(READY)
             _serve(channel, keep, limits, folder)
@@ -77,19 +83,18 @@ def keep_sandbox(channel_descriptor: int, keep: Keep, limits: Limits) -> NoRetur
 
 def _set_up(keep: Keep, limits: Limits, folder: str) -> None:
     """Order matters: mounts need privilege, a change of user clears the parent-death signal and the dumpable flag."""
-    os.setsid()
+    if not keep.bubblewrap:
+        os.setsid()
     # Without a handler, nothing from inside the namespace reaches its process 1.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if keep.isolated:
+    if keep.isolated and not keep.bubblewrap:
         _mount_private_folders(keep)
         syscalls.set_hostname("sandbox")
     os.chdir(folder)
     os.umask(0o022)
     bounds.restrict_files_and_stack()
     if keep.user is not None:
-        os.setgroups([])
-        os.setresgid(keep.user, keep.user, keep.user)
-        os.setresuid(keep.user, keep.user, keep.user)
+        native.become_user(keep.user)
     if not keep.control_groups:
         bounds.restrict_processes(limits, per_user=keep.isolated)
     if keep.isolated:
@@ -97,7 +102,7 @@ def _set_up(keep: Keep, limits: Limits, folder: str) -> None:
         syscalls.no_new_privileges()
         syscalls.set_dumpable(False)
     syscalls.die_with_parent()
-    if keep.isolated:
+    if keep.isolated and not keep.bubblewrap:
         syscalls.install_filter(keep.call_filter)
 
 

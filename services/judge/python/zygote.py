@@ -12,6 +12,7 @@ import struct
 from typing import NoReturn
 
 import syscalls
+from bubblewrap import become_bubblewrap
 from limits import Limits
 from warden import Keep, keep_sandbox
 
@@ -61,10 +62,12 @@ def _serve(supervisor: socket.socket, keep: Keep, namespaces: int) -> None:
         except OSError as error:
             pid = -(error.errno or 1)
         if pid == 0:
-            _become_warden(files[0], keep, Limits.unpack(request))
+            _become_sandbox(files[0], keep, Limits.unpack(request))
         os.close(files[0])
         supervisor.send(PID.pack(pid))
 
 
-def _become_warden(channel: int, keep: Keep, limits: Limits) -> NoReturn:
+def _become_sandbox(channel: int, keep: Keep, limits: Limits) -> NoReturn:
+    if keep.bubblewrap:
+        become_bubblewrap(socket.socket(fileno=channel), keep, limits)
     keep_sandbox(channel, keep, limits)

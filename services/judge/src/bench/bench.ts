@@ -3,10 +3,12 @@ import { availableParallelism, cpus, release } from 'node:os';
 import { CheckerKind, Verdict } from '@backsight/contract/judge';
 import { judgeSubmission } from '../judging/judge-submission.js';
 import { defaultLimits } from '../judging/limits.js';
-import { findToolchains } from '../sandbox/find-toolchains.js';
+import { findBubblewrap } from '../sandbox/find-bubblewrap.js';
+import { findToolchains, type Toolchain } from '../sandbox/find-toolchains.js';
 import { leftGroups, slotPids } from '../sandbox/leftovers.js';
+import type { RealKind } from '../sandbox/real-sandbox.js';
 import type { Sandbox } from '../sandbox/sandbox.js';
-import { openZygoteSandbox } from '../sandbox/zygote-sandbox.js';
+import { openSlotSandbox } from '../sandbox/slot-sandbox.js';
 import { spawnBare } from './bare-spawn.js';
 import { measureKills } from './kill-latency.js';
 import { cpuClock, measure, type Phase, quantile } from './measure.js';
@@ -18,6 +20,7 @@ export interface BenchOptions {
   /** Length of one phase, in seconds. */
   readonly seconds: number;
   readonly slots: number;
+  readonly sandboxes: readonly RealKind[];
   readonly kills: number;
   /** Submissions of the soak; 0 for none. */
   readonly soak: number;
@@ -28,7 +31,7 @@ const { signal } = new AbortController();
 
 /** Benches; false when a promise was broken: a wrong verdict, a failure, something left behind. */
 export async function bench(options: BenchOptions): Promise<boolean> {
-  const { seconds, slots, print } = options;
+  const { print } = options;
   const toolchains = await findToolchains(['python'], undefined);
   const [python] = toolchains;
   if (python === undefined) throw new TypeError('Python is always among the toolchains');
@@ -38,40 +41,62 @@ export async function bench(options: BenchOptions): Promise<boolean> {
     `machine: ${availableParallelism()} x ${cpus()[0]?.model ?? 'unknown'}, Linux ${release()}, ` +
       `Python ${python.version}, Node ${process.versions.node}; ${percent(quiet.idleShare())} idle before`,
   );
-  const sandbox = await openZygoteSandbox({
-    slots,
-    isolation: 'zygote',
-    toolchains,
-    firstUser: 60_900,
-    onComplaint: print,
-  });
-  const pids = slotPids();
+  const sandboxes: Sandbox[] = [];
   let kept = true;
+  let pids: readonly number[] = [];
   try {
-    print(
-      `sandbox: ${sandbox.name}, ${sandbox.tier.replace('ISOLATION_TIER_', '').toLowerCase()}, ${slots} slots`,
-    );
-    for (const workload of workloads) {
-      // Interleaved, so that a change of the machine's load meets both.
-      const rounds = [1, 2].map(() => [
-        { name: 'bare python3', work: () => spawnBare(python.path, workload) },
-        { name: sandbox.name, work: () => judgeWorkload(sandbox, workload) },
-      ]);
-      const phases = new Map<string, Phase[]>();
-      for (const { name, work } of rounds.flat()) {
-        phases.set(name, [...(phases.get(name) ?? []), await measure(slots, seconds * 500, work)]);
-      }
-      print(`\n${workload.name}`);
-      const rates = [...phases].map(([name, parts]) => printPhase(name, parts, print));
-      print(`  ${sandbox.name} does ${((rates[1] ?? 0) / (rates[0] ?? 1)).toFixed(2)} times as many`);
+    for (const kind of options.sandboxes) sandboxes.push(await openBenched(kind, toolchains, options));
+    pids = slotPids();
+    for (const workload of workloads) await benchWorkload(python.path, sandboxes, workload, options);
+    for (const sandbox of sandboxes) {
+      print(`\n${sandbox.name}`);
+      kept = (await benchKills(sandbox, options)) && (await benchSoak(sandbox, options)) && kept;
     }
-    kept = (await benchKills(sandbox, options)) && (await benchSoak(sandbox, options));
   } finally {
-    await sandbox.close();
+    await Promise.all(sandboxes.map((sandbox) => sandbox.close()));
   }
   const groups = await leftGroups(pids);
   print(`left behind: ${slotPids().length} processes, ${groups.length} control groups`);
   return kept && slotPids().length + groups.length === 0;
+}
+
+async function openBenched(
+  kind: RealKind,
+  toolchains: readonly Toolchain[],
+  { slots, print }: BenchOptions,
+): Promise<Sandbox> {
+  const sandbox = await openSlotSandbox({
+    slots,
+    isolation: kind,
+    ...(kind === 'bubblewrap' ? { bubblewrap: await findBubblewrap() } : {}),
+    toolchains,
+    firstUser: 60_900,
+    onComplaint: print,
+  });
+  print(`${kind}: ${sandbox.tier.replace('ISOLATION_TIER_', '').toLowerCase()}, ${slots} slots`);
+  return sandbox;
+}
+
+/** In turns, twice, so that a change of the machine's load meets all. */
+async function benchWorkload(
+  python: string,
+  sandboxes: readonly Sandbox[],
+  workload: Workload,
+  { seconds, slots, print }: BenchOptions,
+): Promise<void> {
+  const ways = [
+    { name: 'bare python3', work: () => spawnBare(python, workload) },
+    ...sandboxes.map((sandbox) => ({ name: sandbox.name, work: () => judgeWorkload(sandbox, workload) })),
+  ];
+  const phases = new Map<string, Phase[]>(ways.map(({ name }) => [name, []]));
+  for (const { name, work } of [...ways, ...ways]) {
+    phases.get(name)?.push(await measure(slots, seconds * 500, work));
+  }
+  print(`\n${workload.name}`);
+  const [bare = NaN, ...rates] = [...phases].map(([name, parts]) => printPhase(name, parts, print));
+  for (const [index, rate] of rates.entries()) {
+    print(`  ${sandboxes[index]?.name ?? ''} does ${(rate / bare).toFixed(2)} times as many as bare python3`);
+  }
 }
 
 async function judgeWorkload(sandbox: Sandbox, { source, inputs, outputs }: Workload): Promise<void> {

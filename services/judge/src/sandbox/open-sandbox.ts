@@ -2,12 +2,13 @@
 import { IsolationTier } from '@backsight/contract/judge';
 import type { Logger } from '@backsight/rpc';
 import { breachOf, examine } from './doctor.js';
+import { findBubblewrap } from './find-bubblewrap.js';
 import { findToolchains, type LanguageName } from './find-toolchains.js';
 import { NoSandbox, type Sandbox } from './sandbox.js';
-import { openZygoteSandbox } from './zygote-sandbox.js';
+import { openSlotSandbox } from './slot-sandbox.js';
 
-/** Which sandbox; `auto` takes the strongest there is, and never none. */
-export const sandboxChoices = ['auto', 'zygote', 'none'] as const;
+/** Which sandbox; `auto` takes the fastest of the strongest, the zygote, and never none. */
+export const sandboxChoices = ['auto', 'zygote', 'bubblewrap', 'none'] as const;
 export type SandboxChoice = (typeof sandboxChoices)[number];
 
 /** What to open. */
@@ -25,9 +26,10 @@ export interface OpenSandboxOptions {
 /** Starts the sandbox and examines it. Throws NoSandbox, with one sentence, when nothing isolates or an attack gets through. */
 export async function openSandbox(options: OpenSandboxOptions): Promise<Sandbox> {
   const { choice, slots, python, languages, logger } = options;
-  const sandbox = await openZygoteSandbox({
+  const sandbox = await openSlotSandbox({
     slots,
-    isolation: choice === 'none' ? 'none' : 'zygote',
+    isolation: choice === 'auto' ? 'zygote' : choice,
+    ...(choice === 'bubblewrap' ? { bubblewrap: await findBubblewrap() } : {}),
     toolchains: await findToolchains(languages, python),
     onComplaint: (line) => {
       logger.warn({ line }, 'a sandbox slot complains');

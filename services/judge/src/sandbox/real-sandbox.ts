@@ -1,17 +1,21 @@
 /** The real sandbox for tests, where this machine has one; and what a sandbox may have left behind. */
 import { readdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { findBubblewrap } from './find-bubblewrap.js';
 import { findToolchains } from './find-toolchains.js';
 import { NoSandbox, type Sandbox } from './sandbox.js';
-import { openZygoteSandbox } from './zygote-sandbox.js';
+import { openSlotSandbox } from './slot-sandbox.js';
 
 /** Users of this test process's programs, so that tests side by side can tell theirs apart. */
 export const testUsers = { first: 61_200 + 4 * (process.pid % 750), count: 4 };
 
-/** Why this machine has no sandbox, in one sentence; undefined when it has one. */
-export async function whyNoSandbox(): Promise<string | undefined> {
+/** The kinds of sandbox that isolate. */
+export type RealKind = 'zygote' | 'bubblewrap';
+
+/** Why this machine has no such sandbox, in one sentence; undefined when it has one. */
+export async function whyNoSandbox(kind: RealKind = 'zygote'): Promise<string | undefined> {
   try {
-    await (await openRealSandbox(1)).close();
+    await (await openRealSandbox({ kind, slots: 1 })).close();
     return undefined;
   } catch (error) {
     if (error instanceof NoSandbox) return error.message;
@@ -20,10 +24,14 @@ export async function whyNoSandbox(): Promise<string | undefined> {
 }
 
 /** The sandbox; whoever opens it closes it. */
-export async function openRealSandbox(slots = 2): Promise<Sandbox> {
-  return openZygoteSandbox({
+export async function openRealSandbox({
+  kind = 'zygote',
+  slots = 2,
+}: { kind?: RealKind; slots?: number } = {}): Promise<Sandbox> {
+  return openSlotSandbox({
     slots,
-    isolation: 'zygote',
+    isolation: kind,
+    ...(kind === 'bubblewrap' ? { bubblewrap: await findBubblewrap() } : {}),
     toolchains: await findToolchains(undefined, undefined),
     firstUser: testUsers.first,
     onComplaint: () => undefined,

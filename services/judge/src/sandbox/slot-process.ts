@@ -7,11 +7,19 @@ import { encodeFrame, FrameReader } from './frames.js';
 import { NoSandbox, type RunEnding, SandboxFailure } from './sandbox.js';
 import type { SandboxEvent, SandboxJob, SandboxRun } from './sandbox.js';
 
+/**
+ * How a slot's programs are kept apart: cloned from a warmed-up Python into namespaces of their own; started by
+ * bubblewrap; or not at all, as ordinary processes of this user, for trusted programs only.
+ */
+export type SlotIsolation = 'zygote' | 'bubblewrap' | 'none';
+
 /** How to start a slot. */
 export interface SlotOptions {
   /** Path of the interpreter. */
   readonly python: string;
-  readonly isolation: 'zygote' | 'none';
+  readonly isolation: SlotIsolation;
+  /** Path of bwrap, for `bubblewrap`. */
+  readonly bubblewrap: string;
   /** The host's user that this slot's programs become, where the judge is root. */
   readonly user: number;
   /** The language whose toolchain the slot's programs see. */
@@ -100,8 +108,8 @@ export class SlotProcess {
 
   /** Starts a slot and waits until it can take submissions. Throws NoSandbox when nothing isolates here. */
   static async start(options: SlotOptions): Promise<SlotProcess> {
-    const { python, isolation, user, language, toolchains } = options;
-    const settings = JSON.stringify({ isolation, user, language, toolchains });
+    const { python, isolation, bubblewrap, user, language, toolchains } = options;
+    const settings = JSON.stringify({ isolation, bubblewrap, user, language, toolchains });
     // Not -I: it would ignore PYTHONHASHSEED. The environment is ours, and -s and -S keep everything else out.
     const child = spawn(python, ['-s', '-S', '-B', script, settings], {
       env: environment,

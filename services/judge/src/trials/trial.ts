@@ -14,6 +14,8 @@ export interface Trial {
   /** Expected standard output. Default: empty. */
   readonly expected?: string;
   readonly verdict: Verdict;
+  /** Verdicts that contain it as well, where sandboxes differ in which of their bounds comes first. */
+  readonly orVerdict?: readonly Verdict[];
   /** One of these limits decides. Default: none is asked for. */
   readonly limit?: readonly LimitName[];
   /** Beside `trialLimits`. */

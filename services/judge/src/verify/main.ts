@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { findPython } from '../sandbox/find-python.js';
 import { findToolchains } from '../sandbox/find-toolchains.js';
-import { openZygoteSandbox } from '../sandbox/zygote-sandbox.js';
+import { openSlotSandbox } from '../sandbox/slot-sandbox.js';
 import { readSolvedTasks } from './solved-tasks.js';
 import { verifyRules } from './verify-rules.js';
 import { verifySolutions } from './verify-solutions.js';
@@ -13,7 +13,7 @@ const fixture = (name: string): string => resolve(import.meta.dirname, '../../fi
 const ruleCases = 20_000;
 
 const { signal } = new AbortController();
-const sandbox = await openZygoteSandbox({
+const sandbox = await openSlotSandbox({
   slots: availableParallelism() + 1,
   isolation: 'zygote',
   toolchains: await findToolchains(['python'], undefined),

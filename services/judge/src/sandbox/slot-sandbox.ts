@@ -1,16 +1,17 @@
-/** The sandbox of this machine alone: slots whose programs are cloned from a warmed-up Python (python/slot.py). */
+/** The sandboxes of this machine alone: slots that run one program after another (python/slot.py). */
 import { IsolationTier } from '@backsight/contract/judge';
 import { ArtefactCache, artefactKey } from './artefact-cache.js';
 import type { Toolchain } from './find-toolchains.js';
 import { type Sandbox, type SandboxEvent, SandboxFailure, type SandboxJob } from './sandbox.js';
-import { SlotProcess, type SlotTier } from './slot-process.js';
+import { type SlotIsolation, SlotProcess, type SlotTier } from './slot-process.js';
 
 /** How to open it. */
-export interface ZygoteOptions {
+export interface SlotSandboxOptions {
   /** Programs run side by side. */
   readonly slots: number;
-  /** `none` runs programs as ordinary processes of this user: for trusted programs only. */
-  readonly isolation: 'zygote' | 'none';
+  readonly isolation: SlotIsolation;
+  /** Path of bwrap, for `bubblewrap`. */
+  readonly bubblewrap?: string;
   /** Python's first: the sandbox itself is written in it. */
   readonly toolchains: readonly Toolchain[];
   /** The host's user that the first slot's programs become where the judge is root, the next one's one more. */
@@ -30,8 +31,8 @@ const tiers: Readonly<Record<SlotTier, IsolationTier>> = {
 };
 
 /** Starts the slots. Throws NoSandbox, with one sentence, where nothing isolates. */
-export async function openZygoteSandbox(options: ZygoteOptions): Promise<Sandbox> {
-  const { slots, isolation, onComplaint, toolchains, firstUser = unassignedUser } = options;
+export async function openSlotSandbox(options: SlotSandboxOptions): Promise<Sandbox> {
+  const { slots, isolation, bubblewrap = '', onComplaint, toolchains, firstUser = unassignedUser } = options;
   const [python] = toolchains;
   if (python?.name !== 'python') throw new TypeError('the first toolchain is that of Python');
   const paths = Object.fromEntries(toolchains.map(({ name, path }) => [name, path]));
@@ -39,6 +40,7 @@ export async function openZygoteSandbox(options: ZygoteOptions): Promise<Sandbox
     SlotProcess.start({
       python: python.path,
       isolation,
+      bubblewrap,
       user: firstUser + index,
       language,
       toolchains: paths,

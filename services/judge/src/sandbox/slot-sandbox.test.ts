@@ -13,7 +13,7 @@ const expecting = (expected: string, input = ''): Test => ({ kind: 'stdio', inpu
 const missing = await whyNoSandbox();
 const where = missing === undefined ? describe : describe.skip;
 
-where(`openZygoteSandbox${missing === undefined ? '' : ` (skipped: ${missing})`}`, () => {
+where(`openSlotSandbox${missing === undefined ? '' : ` (skipped: ${missing})`}`, () => {
   let sandbox: Sandbox;
   let slots: readonly number[] = [];
   let before: Awaited<ReturnType<typeof traces>>;

@@ -1,0 +1,3 @@
+import { describeTrials } from './sandbox-suite.js';
+
+await describeTrials('zygote');
