@@ -115,7 +115,10 @@ describe('differentiate', () => {
     ).toBeLessThan(tolerance);
   });
 
-  it('agrees for rotary', async () => {
+  it.each([
+    ['in order', {}],
+    ['of its own', { positions: { tensor: idTensor([4, 0, 2, 1, 1, 3], [2, 3]), shape: ['B', 'T'] } }],
+  ])('agrees for rotary with positions %s', async (_, positions) => {
     const angles = [...Array(5).keys()].flatMap((position) => [position, position / 10]);
     const table = (of: (angle: number) => number) => floatTensor(Float32Array.from(angles, of), [5, 2]);
     expect(
@@ -124,10 +127,34 @@ describe('differentiate', () => {
           x: { tensor: numbers([2, 2, 3, 4]), shape: ['B', 2, 'T', 4] },
           cosines: { tensor: table(Math.cos) },
           sines: { tensor: table(Math.sin) },
+          ...positions,
         },
         fixed: ['cosines', 'sines'],
-        build: (graph, operand) => rotary(graph, operand('x'), operand('cosines'), operand('sines')),
+        build: (graph, operand) =>
+          rotary(
+            graph,
+            operand('x'),
+            { cosines: operand('cosines'), sines: operand('sines') },
+            'positions' in positions ? operand('positions') : undefined,
+          ),
         resultShape: [2, 2, 3, 4],
+      }),
+    ).toBeLessThan(tolerance);
+  });
+
+  it('agrees for split and concat where only the run knows the lengths', async () => {
+    expect(
+      await gradientError({
+        operands: {
+          x: { tensor: numbers([2, 3]), shape: ['B', 'P'] },
+          y: { tensor: numbers([2, 4], 1), shape: ['B', 'T'] },
+        },
+        build: (graph, operand) => {
+          const joined = softmax(graph, concat(graph, [operand('x'), operand('y')], -1));
+          const [first, second] = split(graph, joined, -1, ['P', 'T']);
+          return concat(graph, [second!, silu(graph, first!)], -1);
+        },
+        resultShape: [2, 7],
       }),
     ).toBeLessThan(tolerance);
   });

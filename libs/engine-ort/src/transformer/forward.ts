@@ -1,5 +1,6 @@
 import { layerSight, type ModelConfig } from '@backsight/engine';
 import type { Graph, SegmentMemory } from '../graph/graph.js';
+import { concat } from '../graph/ops/concat.js';
 import { embed } from '../graph/ops/embed.js';
 import { matmul } from '../graph/ops/matmul.js';
 import { reshape } from '../graph/ops/reshape.js';
@@ -7,22 +8,32 @@ import { rmsNorm } from '../graph/ops/rms-norm.js';
 import { selectRows } from '../graph/ops/select-rows.js';
 import type { Value } from '../graph/value.js';
 import { attention } from './attention.js';
-import { causalMask } from './causal-mask.js';
+import { attentionMasks, type AttentionMasks } from './attention-masks.js';
 import { layer } from './layer.js';
 import type { WeightValues } from './parameters.js';
 import { declareRotaryTables } from './rotary-tables.js';
 
-/** Names of the inputs that say what a forward pass reads. */
+/**
+ * Names of the inputs that say what a forward pass reads: B trunks, which sequences have in common, and G branches of each.
+ *
+ * Its rows are M = B*P + B*G*T tokens, the trunks' first.
+ */
 export const sequenceInputs = {
-  /** Token ids, padded on the right with any id. Shape [B, T], int64. */
-  ids: 'ids',
-  /** Positions of B*T whose hidden states are wanted, each at most once. Shape [N], int64. */
+  /** Token ids, padded on the right with any id. Shape [B, P], int64. */
+  trunkIds: 'trunk_ids',
+  /** Tokens of each trunk before padding. Shape [B, 1], int64. */
+  trunkLengths: 'trunk_lengths',
+  /** Token ids, padded on the right with any id. Shape [B, G, T], int64. */
+  branchIds: 'branch_ids',
+  /** Where each token of a trunk's branches stands in its sequence. Shape [B, T], int64. */
+  branchPositions: 'branch_positions',
+  /** Rows whose hidden states are wanted, each at most once. Shape [N], int64. */
   rows: 'rows',
 } as const;
 
 /** What a forward pass computes. */
 export interface Forward {
-  /** Rows of the embedding, before the first layer. Shape [B*T, D]. */
+  /** Rows of the embedding, before the first layer. Shape [M, D]. */
   readonly embedded: Value;
   /** Normalised, as the output projection reads them. Shape [N, D]. */
   readonly hidden: Value;
@@ -35,16 +46,17 @@ export function forward(
   weights: WeightValues,
   memory: SegmentMemory = 'kept',
 ): Forward {
-  const ids = graph.input(sequenceInputs.ids, 'int64', ['B', 'T']);
+  const { branchPositions, trunkLengths, ids } = declareTokens(graph);
   const rows = graph.input(sequenceInputs.rows, 'int64', ['N']);
   const tables = declareRotaryTables(graph, config);
-  const masks = declareMasks(graph, config);
-  const embedded = embed(graph, weights.embedding, reshape(graph, ids, ['B*T']));
+  const masks = declareMasks(graph, config, { trunkLengths, branchPositions });
+  const embedded = embed(graph, weights.embedding, ids);
   let stream = embedded;
   weights.layers.forEach((layerWeights, index) => {
     const keep = index === config.layers - 1 ? (value: Value) => selectRows(graph, value, rows) : undefined;
     const { window, rope } = layerSight(config, index);
-    const attend = (qkv: Value) => attention(graph, config, qkv, tables(rope), masks(window));
+    const sight = { angles: tables(rope), branchPositions, masks: masks(window) };
+    const attend = (qkv: Value) => attention(graph, config, qkv, sight);
     const build = (input: Value) =>
       graph.scope(`layers.${index}`, () => layer(graph, config, layerWeights, input, attend, keep));
     stream = graph.segment(memory, stream, build);
@@ -57,16 +69,30 @@ export function project(graph: Graph, hidden: Value, output: Value): Value {
   return matmul(graph, hidden, output, { transposeRight: true });
 }
 
-/** Computes the masks of the model's layers once each, and returns that of a window. */
-function declareMasks(graph: Graph, config: ModelConfig): (window: number | undefined) => Value {
+/** Declares what a pass reads of its tokens; `ids` are those of all rows. Shape [M], int64. */
+function declareTokens(graph: Graph) {
+  const trunkIds = graph.input(sequenceInputs.trunkIds, 'int64', ['B', 'P']);
+  const trunkLengths = graph.input(sequenceInputs.trunkLengths, 'int64', ['B', 1]);
+  const branchIds = graph.input(sequenceInputs.branchIds, 'int64', ['B', 'G', 'T']);
+  const branchPositions = graph.input(sequenceInputs.branchPositions, 'int64', ['B', 'T']);
+  const flat = [reshape(graph, trunkIds, ['B*P']), reshape(graph, branchIds, ['B*G*T'])];
+  return { trunkLengths, branchPositions, ids: concat(graph, flat, 0) };
+}
+
+/** Computes the masks of the model's layers once each, and returns those of a window. */
+function declareMasks(
+  graph: Graph,
+  config: ModelConfig,
+  tokens: { readonly trunkLengths: Value; readonly branchPositions: Value },
+): (window: number | undefined) => AttentionMasks {
   const windows = Array.from({ length: config.layers }, (_, index) => layerSight(config, index).window);
   const masks = graph.scope(
     'mask',
-    () => new Map([...new Set(windows)].map((window) => [window, causalMask(graph, 'T', window)])),
+    () => new Map([...new Set(windows)].map((window) => [window, attentionMasks(graph, tokens, window)])),
   );
   return (window) => {
-    const mask = masks.get(window);
-    if (mask === undefined) throw new Error(`No layer has a window of ${String(window)}.`);
-    return mask;
+    const found = masks.get(window);
+    if (found === undefined) throw new Error(`No layer has a window of ${String(window)}.`);
+    return found;
   };
 }

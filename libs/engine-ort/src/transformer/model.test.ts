@@ -9,6 +9,7 @@ const never = new AbortController().signal;
 const sequences = [
   { promptIds: [1, 5, 6], completionIds: [7, 7, 30, 2] },
   { promptIds: [4], completionIds: [9] },
+  { promptIds: [1, 5, 6], completionIds: [9] },
   { promptIds: [1, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18], completionIds: [3, 29] },
 ];
 

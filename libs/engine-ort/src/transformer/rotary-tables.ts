@@ -1,17 +1,11 @@
 import { paddedLength, type ModelConfig, type Rope } from '@backsight/engine';
 import type { Graph } from '../graph/graph.js';
-import type { Value } from '../graph/value.js';
+import type { RotaryAngles } from '../graph/ops/rotary.js';
 import { floatTensor, type Feeds } from '../session.js';
 import { rotaryFrequencies } from './rotary-frequencies.js';
 
-/** Cosines and sines of the rotary angles, as values of a graph. Shapes [positions, d/2]. */
-export interface RotaryTables {
-  readonly cosines: Value;
-  readonly sines: Value;
-}
-
 /** Declares the tables of every rope of the model as inputs of a graph, and returns those of a rope. */
-export function declareRotaryTables(graph: Graph, config: ModelConfig): (rope: Rope) => RotaryTables {
+export function declareRotaryTables(graph: Graph, config: ModelConfig): (rope: Rope) => RotaryAngles {
   const shape = [positions(config), config.headDim / 2];
   const tables = new Map(
     [...ropesByName(config)].map(([name, rope]) => [

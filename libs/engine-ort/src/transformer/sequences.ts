@@ -1,7 +1,8 @@
-import { packMicroBatches, type ModelConfig } from '@backsight/engine';
+import type { ModelConfig } from '@backsight/engine';
 import { idTensor, type Feeds } from '../session.js';
 import { sequenceInputs } from './forward.js';
 import type { RunShape } from './memory-plan.js';
+import { packTrees, paddedShape, treesOf, type Tree } from './token-trees.js';
 
 /** A completion after its prompt, each at least one token long. */
 export interface Sequence {
@@ -17,55 +18,72 @@ export interface SequenceBatch {
   readonly completionIds: readonly number[];
   /** First of each item's tokens among the N. */
   readonly offsets: readonly number[];
-  /** Ids [B, T] and the N positions whose hidden states predict the completion tokens. */
+  /** What `sequenceInputs` names; the N rows predict the completion tokens. */
   readonly feeds: Feeds;
-  /** Ids as fed, row-major. Shape [B, T]. */
+  /** Ids as fed, trunks before branches. Length M. */
   readonly paddedIds: readonly number[];
   readonly shape: RunShape;
 }
 
 /**
- * Packs sequences into batches of at most `tokenBudget` padded tokens, like lengths together; a longer one goes alone.
+ * Packs sequences into batches of at most `tokenBudget` padded tokens; one that is longer goes alone.
  *
- * The last token of a completion is predicted but never read, so a row has P + T - 1 tokens before padding.
+ * The sequences of a prompt share its tokens as their trunk, but for the last: a branch reads that one and then its
+ * completion, each row predicting the token after it. The last token of a completion is predicted and never read.
  */
 export function packSequences(sequences: readonly Sequence[], tokenBudget: number): readonly SequenceBatch[] {
-  const lengths = sequences.map(rowLength);
-  return packMicroBatches(lengths, tokenBudget).map(({ items, paddedLength }) => {
-    const paddedIds: number[] = [];
-    const rows: number[] = [];
-    const completionIds: number[] = [];
-    const offsets: number[] = [];
-    items.forEach((item, row) => {
-      const sequence = sequences[item];
-      if (sequence === undefined) throw new RangeError(`There is no sequence ${item}.`);
-      const { promptIds, completionIds: ids } = sequence;
-      const read = [...promptIds, ...ids.slice(0, -1)];
-      for (let position = 0; position < paddedLength; position++) paddedIds.push(read[position] ?? paddingId);
-      offsets.push(completionIds.length);
-      const first = row * paddedLength + promptIds.length - 1;
-      ids.forEach((id, t) => {
-        completionIds.push(id);
-        rows.push(first + t);
-      });
-    });
-    return {
-      items,
-      completionIds,
-      offsets,
-      paddedIds,
-      shape: { length: paddedLength, tokens: paddedIds.length, rows: rows.length },
-      feeds: {
-        [sequenceInputs.ids]: idTensor(paddedIds, [items.length, paddedLength]),
-        [sequenceInputs.rows]: idTensor(rows, [rows.length]),
-      },
-    };
-  });
+  return packTrees(treesOf(sequences, tokenBudget), tokenBudget).map((trees) => batchOf(sequences, trees));
 }
 
-/** Tokens that a forward pass reads of a sequence. */
-export function rowLength({ promptIds, completionIds }: Sequence): number {
-  return promptIds.length + completionIds.length - 1;
+function batchOf(sequences: readonly Sequence[], trees: readonly Tree[]): SequenceBatch {
+  const { trunk, branches, branch } = paddedShape(trees);
+  const trunkIds: number[] = [];
+  const branchIds: number[] = [];
+  const positions: number[] = [];
+  const rows: number[] = [];
+  const items: number[] = [];
+  const offsets: number[] = [];
+  const completionIds: number[] = [];
+  trees.forEach((tree, t) => {
+    const prompt = sequences[tree.items[0] ?? 0]?.promptIds ?? [];
+    const shared = prompt.length - 1;
+    const last = prompt[shared] ?? paddingId;
+    // What is padded may stand anywhere in the context.
+    for (let i = 0; i < branch; i++) positions.push(shared + Math.min(i, tree.branch - 1));
+    for (let p = 0; p < trunk; p++) trunkIds.push(p < shared ? (prompt[p] ?? paddingId) : paddingId);
+    for (let g = 0; g < branches; g++) {
+      const item = tree.items[g];
+      const completion = item === undefined ? [] : (sequences[item]?.completionIds ?? []);
+      const first = trees.length * trunk + (t * branches + g) * branch;
+      for (let i = 0; i < branch; i++) {
+        branchIds.push(i === 0 ? last : i < completion.length ? (completion[i - 1] ?? paddingId) : paddingId);
+      }
+      if (item === undefined) continue;
+      items.push(item);
+      offsets.push(completionIds.length);
+      completion.forEach((id, i) => {
+        completionIds.push(id);
+        rows.push(first + i);
+      });
+    }
+  });
+  const count = trees.length;
+  const paddedIds = [...trunkIds, ...branchIds];
+  const lengths = trees.map((tree) => tree.trunk);
+  return {
+    items,
+    completionIds,
+    offsets,
+    paddedIds,
+    shape: { length: trunk + branch, tokens: paddedIds.length, rows: rows.length },
+    feeds: {
+      [sequenceInputs.trunkIds]: idTensor(trunkIds, [count, trunk]),
+      [sequenceInputs.trunkLengths]: idTensor(lengths, [count, 1]),
+      [sequenceInputs.branchIds]: idTensor(branchIds, [count, branches, branch]),
+      [sequenceInputs.branchPositions]: idTensor(positions, [count, branch]),
+      [sequenceInputs.rows]: idTensor(rows, [rows.length]),
+    },
+  };
 }
 
 /** What is wrong with a sequence of this model: an id outside the vocabulary, or more tokens than the context holds. */
