@@ -46,14 +46,31 @@ export function mergeAdapter(
     const row = new Float64Array(width);
     for (let o = 0; o < out; o++) {
       row.fill(0);
-      for (let k = 0; k < rank; k++) {
-        const factor = scale * (b[o * rank + k] ?? 0);
-        if (factor === 0) continue;
-        const begin = k * width;
-        for (let i = 0; i < width; i++) row[i] = (row[i] ?? 0) + factor * (a[begin + i] ?? 0);
-      }
+      for (let k = 0; k < rank; k += 4)
+        addRows(row, a, k, rank, (other) => scale * (b[o * rank + other] ?? 0));
       const begin = o * width;
       for (let i = 0; i < width; i++) target[begin + i] = (source[begin + i] ?? 0) + (row[i] ?? 0);
     }
   }
+}
+
+/** Adds rows k to k + 3 of A [rank, width], each times its factor, to `row`: four at a time, to touch it a quarter as often. */
+function addRows(
+  row: Float64Array,
+  a: Float32Array,
+  k: number,
+  rank: number,
+  factor: (k: number) => number,
+): void {
+  const width = row.length;
+  const of = (other: number) => (other < rank ? factor(other) : 0);
+  const [f0, f1, f2, f3] = [of(k), of(k + 1), of(k + 2), of(k + 3)];
+  const [b0, b1, b2, b3] = [k * width, (k + 1) * width, (k + 2) * width, (k + 3) * width];
+  for (let i = 0; i < width; i++)
+    row[i] =
+      (row[i] ?? 0) +
+      f0 * (a[b0 + i] ?? 0) +
+      f1 * (a[b1 + i] ?? 0) +
+      f2 * (a[b2 + i] ?? 0) +
+      f3 * (a[b3 + i] ?? 0);
 }
