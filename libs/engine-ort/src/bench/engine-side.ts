@@ -1,0 +1,106 @@
+/** `engine-side.js WORKLOAD MODEL THREADS quick|full`: runs one workload of the engine each time a line comes on stdin. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { createInterface } from 'node:readline';
+import type { Engine, TrainPlan } from '@backsight/engine';
+import { loadOrtEngine } from '../load-engine.js';
+import { makeWorkload, workloadSizes } from './workload.js';
+
+const [name = '', modelFolder = '', threads = '', size] = process.argv.slice(2);
+const never = new AbortController().signal;
+const workload = makeWorkload(workloadSizes[size === 'quick' ? 'quick' : 'full']);
+const checkpointFolder = await mkdtemp(join(tmpdir(), 'bench-engine-'));
+try {
+  const engine = await loadOrtEngine({
+    modelFolder,
+    checkpointFolder,
+    threads: Number(threads),
+    generationSlots: workload.completions.length,
+    microBatchTokens: 4096,
+  });
+  answer({ ready: engine.info.version });
+  for await (const _ of createInterface({ input: process.stdin })) {
+    const begin = performance.now();
+    await run(engine);
+    const seconds = (performance.now() - begin) / 1000;
+    answer({ seconds, peakBytes: process.resourceUsage().maxRSS * 1024 });
+  }
+  await engine.close();
+} finally {
+  await rm(checkpointFolder, { recursive: true });
+}
+
+async function run(engine: Engine): Promise<void> {
+  const { prompts, groupSize, completionTokens, completions } = workload;
+  switch (name) {
+    case 'generate': {
+      const sampling = { temperature: 1, topP: 1, maxTokens: completionTokens, seed: 1, stopIds: [] };
+      let written = 0;
+      for await (const { tokenIds } of engine.generate({ prompts, groupSize, sampling }, never))
+        written += tokenIds.length;
+      if (written !== completions.length * completionTokens)
+        throw new Error(`${written} tokens were written.`);
+      return;
+    }
+    case 'score': {
+      const items = completions.map((completionIds, i) => ({
+        promptIds: workload.studentPrompts[i] ?? [],
+        completionIds,
+      }));
+      await engine.score({ items, weights: 'student', temperature: 1, topK: 0 }, never);
+      return;
+    }
+    case 'train':
+      await train(engine);
+      return;
+    default:
+      throw new Error(`There is no workload "${name}".`);
+  }
+}
+
+async function train(engine: Engine): Promise<void> {
+  const plan: TrainPlan = {
+    expectedVersion: engine.version,
+    objective: {
+      distillation: {
+        weight: 1,
+        alpha: 0.5,
+        support: { kind: 'top-k-tail', k: workload.topK },
+        granularity: 'logit',
+        importanceCap: 2,
+      },
+      aggregation: 'token-mean',
+      temperature: 1,
+    },
+    teacher: { kind: 'ema', rate: 0.05, cadence: 'batch' },
+    optimizer: {
+      learningRate: 1e-5,
+      beta1: 0.9,
+      beta2: 0.999,
+      epsilon: 1e-8,
+      weightDecay: 0.01,
+      maxGradientNorm: 1,
+    },
+    miniBatches: 1,
+    shuffleSeed: 1,
+  };
+  const examples = workload.completions.map((completionIds, i) => ({
+    studentPromptIds: workload.studentPrompts[i] ?? [],
+    teacherPromptIds: workload.teacherPrompts[i] ?? [],
+    completionIds,
+    completionLogprobs: workload.oldLogprobs[i] ?? [],
+    advantage: 0,
+    distillationWeight: 1,
+    policyGradientWeight: 1,
+    likelihoodWeight: 1,
+    rolloutId: String(i),
+  }));
+  const { steps } = await engine.trainStep(plan, examples, never);
+  if (steps.some(({ skipped }) => skipped)) throw new Error('The step was skipped.');
+}
+
+function answer(value: object): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+}
