@@ -13,7 +13,7 @@ import {
   writeModelFolder,
   type Engine,
 } from '@backsight/engine';
-import { loadOrtEngine } from '@backsight/engine-ort';
+import { loadOrtEngine, type OrtEngineOptions } from '@backsight/engine-ort';
 import { connect, createLogger, serve, service, type Connection, type Logger } from '@backsight/rpc';
 import { caughtFailure } from '../caught-failure.js';
 import { startPolicy, type StartedPolicy } from '../policy.js';
@@ -57,13 +57,24 @@ interface Policy {
 }
 
 async function start(
-  settings: { follow?: string; followType?: 'float32' | 'bfloat16'; address?: string; model?: string } = {},
+  settings: {
+    follow?: string;
+    followType?: 'float32' | 'bfloat16';
+    address?: string;
+    model?: string;
+    adapter?: NonNullable<OrtEngineOptions['adapter']>;
+  } = {},
 ): Promise<Policy> {
-  const { follow, followType = 'float32', address = '127.0.0.1:0', model = 'model' } = settings;
+  const { follow, followType = 'float32', address = '127.0.0.1:0', model = 'model', adapter } = settings;
   const modelFolder = join(folder, model);
   const checkpointFolder = join(folder, 'checkpoints');
   const limits = { threads: 1, generationSlots: 3, microBatchTokens: 256 };
-  const engine = await loadOrtEngine({ modelFolder, checkpointFolder, ...limits });
+  const engine = await loadOrtEngine({
+    modelFolder,
+    checkpointFolder,
+    ...limits,
+    ...(adapter && { adapter }),
+  });
   const { taken, problems, logger } = listening();
   const common = {
     address,
@@ -134,7 +145,7 @@ async function train({ client }: Policy, expectedVersion: number) {
 }
 
 async function generate({ client }: Policy, groupSize = 4): Promise<proto.Completion[]> {
-  const sampling = { temperature: 1, maxTokens: 30, seed: 42 };
+  const sampling = { temperature: 1, maxTokens: 40, seed: 42 };
   const found: proto.Completion[] = [];
   for await (const { completion } of client.generate({
     prompts: [{ tokenIds: [1, 5] }],
@@ -206,6 +217,21 @@ describe('Follower', () => {
     expect(follower.taken[1]).toMatchObject({ version: 2, whole: false });
   });
 
+  it('follows a trainer of an adapter with its product merged in, and is sent what the adapter changes alone', async () => {
+    const trainer = await start({
+      adapter: { kind: 'fresh', rank: 2, alpha: 4, targets: ['v_proj'], seed: 1 },
+    });
+    const follower = await start({ follow: trainer.room.address, model: 'same-shape' });
+    await until(hasWeights(follower));
+    expect(await score(follower)).toEqual(await score(trainer));
+    await train(trainer, 0);
+    await until(async () => (await versionOf(follower)) === 1);
+    expect(await score(follower)).toEqual(await score(trainer));
+    const { layers, keyValueHeads, headDim, hiddenSize } = tinyConfig;
+    expect(follower.taken[1]).toMatchObject({ version: 1, whole: false });
+    expect(follower.taken[1]!.bytes).toBeLessThanOrEqual(4 * layers * keyValueHeads * headDim * hiddenSize);
+  });
+
   it('can be followed itself', async () => {
     const trainer = await start();
     const first = await start({ follow: trainer.room.address });
@@ -218,24 +244,23 @@ describe('Follower', () => {
   it('drops no running request, and stamps every completion with the one version that sampled it', async () => {
     const trainer = await start();
     const follower = await start({ follow: trainer.room.address });
-    await until(hasWeights(follower));
-    const before = await score(trainer);
-    const running = generate(follower, 60);
+    // The first step loads what training needs; the second comes while the follower samples.
     await train(trainer, 0);
-    const completions = await running;
-    expect(completions).toHaveLength(60);
-    expect(new Set(completions.map(({ policyVersion }) => policyVersion))).toEqual(new Set([0, 1]));
-    await until(async () => (await versionOf(follower)) === 1);
-    expect((await score(follower)).scores).not.toEqual(before.scores);
-    const prompt = { promptIds: [1, 5] };
     await trainer.client.saveCheckpoint({ name: 'one' });
+    await until(async () => (await versionOf(follower)) === 1);
+    const running = generate(follower, 100);
+    await train(trainer, 1);
+    await trainer.client.saveCheckpoint({ name: 'two' });
+    const completions = await running;
+    expect(completions).toHaveLength(100);
+    expect(new Set(completions.map(({ policyVersion }) => policyVersion))).toEqual(new Set([1, 2]));
     for (const [version, name] of [
-      [0, 'initial'],
       [1, 'one'],
+      [2, 'two'],
     ] as const) {
       await trainer.client.restoreCheckpoint({ name });
       const own = completions.filter(({ policyVersion }) => policyVersion === version);
-      const items = own.map(({ tokenIds }) => ({ ...prompt, completionIds: [...tokenIds] }));
+      const items = own.map(({ tokenIds }) => ({ promptIds: [1, 5], completionIds: [...tokenIds] }));
       const { scores } = await trainer.client.score({ items });
       own.forEach(({ logprobs }, i) => {
         logprobs.forEach((logprob, t) => {
