@@ -1,5 +1,5 @@
-/** Follows a run to its end, surviving a coordinator that restarts. */
-import type { CoordinatorServiceClient } from '@backsight/contract/coordinator';
+/** Follows a run to its end or its pause, surviving a coordinator that restarts. */
+import { type CoordinatorServiceClient, RunState } from '@backsight/contract/coordinator';
 import { describeError, readFailure } from '@backsight/rpc';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { advance, freshProgress, type RunProgress } from './progress/run-progress.js';
@@ -7,12 +7,7 @@ import { advance, freshProgress, type RunProgress } from './progress/run-progres
 /** How long a coordinator that is away is waited for. */
 const PATIENCE_MS = 60_000;
 
-const finished = new Set([
-  'RUN_STATE_SUCCEEDED',
-  'RUN_STATE_FAILED',
-  'RUN_STATE_STOPPED',
-  'RUN_STATE_PAUSED',
-]);
+const ended: readonly RunState[] = [RunState.SUCCEEDED, RunState.FAILED, RunState.STOPPED];
 
 /** Who is told while a run is followed. */
 export interface Follower {
@@ -40,8 +35,11 @@ export async function followRun(
         seen = Math.max(seen, event.sequence);
         progress = advance(progress, event);
         onProgress(progress);
+        // The stream waits for the run to be resumed; a pause in the replay may long be over.
+        if (progress.state === RunState.PAUSED && (await isPaused(client, run.runId, signal)))
+          return progress;
       }
-      if (finished.has(progress.state)) return progress;
+      if (ended.includes(progress.state)) return progress;
     } catch (error) {
       const code = readFailure(error)?.code;
       if (code === 'DEADLINE_EXCEEDED') continue;
@@ -54,4 +52,12 @@ export async function followRun(
     }
     await sleep(500, undefined, { signal });
   }
+}
+
+async function isPaused(
+  client: CoordinatorServiceClient,
+  runId: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  return (await client.getRun({ runId }, { signal })).run?.state === RunState.PAUSED;
 }

@@ -1,0 +1,191 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ProbeResult, Run } from '@backsight/contract/coordinator';
+import { quickstartTasks } from '@backsight/tiny';
+import { backsight, processesOf, startBacksight, type Started, TemporaryFolders } from './run-backsight.js';
+
+const PORT = 17800;
+const coordinator = ['--coordinator', `127.0.0.1:${PORT}`];
+const rooms = ['--policy', `127.0.0.1:${PORT + 1}`, '--environment', `127.0.0.1:${PORT + 2}`];
+const folders = new TemporaryFolders();
+
+let folder = '';
+let house: Started;
+/** Set by the test that trains; the others look at this run. */
+let runId = '';
+
+const run = async (...args: string[]) => {
+  const ended = await backsight([...args, ...coordinator], { environment: process.env });
+  return { ...ended, lines: ended.stdout.trimEnd().split('\n') };
+};
+
+beforeAll(async () => {
+  folder = await folders.make();
+  const tasks = join(folder, 'tasks.jsonl');
+  const rows = quickstartTasks(11, { rewardTests: 'public' }).map((row) => `${JSON.stringify(row)}\n`);
+  await writeFile(tasks, rows.join(''));
+  await writeFile(
+    join(folder, 'recipe.yaml'),
+    JSON.stringify({
+      name: 'mine',
+      seed: 11,
+      steps: 2,
+      tasksPerStep: 4,
+      groupSize: 8,
+      policy: { address: `127.0.0.1:${PORT + 1}`, start: 'initial' },
+      environment: { address: `127.0.0.1:${PORT + 2}`, split: 'train' },
+      sampling: { maxTokens: 24 },
+      hindsight: { demonstrationSource: 'none', feedback: 'always' },
+      objective: { distillation: { alpha: 1, support: { kind: 'top-k-tail', k: 20 } } },
+      teacher: { rate: 0.01 },
+      optimizer: { learningRate: 3e-4, weightDecay: 0 },
+      miniBatches: 8,
+      checkpoint: { everySteps: 1 },
+    }),
+  );
+  await new Promise<void>((resolve, reject) => {
+    const args = [
+      'up',
+      '--port',
+      String(PORT),
+      '--threads',
+      '2',
+      '--data',
+      folder,
+      '--tasks',
+      tasks,
+      '--json',
+    ];
+    house = startBacksight(args, {
+      environment: process.env,
+      onOutput: (text) => {
+        if (text.includes('}')) resolve();
+      },
+    });
+    house.ended.then(({ stderr }) => {
+      reject(new Error(stderr));
+    }, reject);
+  });
+}, 60_000);
+
+afterAll(async () => {
+  house.child.kill('SIGINT');
+  const { code, stdout } = await house.ended;
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({ coordinator: `127.0.0.1:${PORT}` });
+  expect(await processesOf(folder)).toEqual([]);
+  await folders.remove();
+}, 60_000);
+
+describe('backsight', () => {
+  it('trains, and prints a plain line for each step when piped', async () => {
+    const { code, stderr, lines } = await run('train', join(folder, 'recipe.yaml'));
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    runId = /^run (mine-\w+)$/.exec(lines[0] ?? '')?.[1] ?? '';
+    expect(lines.slice(1, 3)).toEqual([
+      expect.stringMatching(/^mine: step 1\/2 reward 0\.\d\d pass@1 {3}- +\d+ tokens\/s left \d\d:\d\d$/),
+      expect.stringMatching(/^mine: step 2\/2 /),
+    ]);
+    expect(lines.at(-1)).toBe(`run ${runId} succeeded after 2 of 2 steps`);
+  }, 60_000);
+
+  it('replays a run that has ended', async () => {
+    expect((await run('watch', runId)).lines.at(-1)).toBe(`run ${runId} succeeded after 2 of 2 steps`);
+    const { stdout } = await run('watch', runId, '--json');
+    expect(JSON.parse(stdout)).toMatchObject({ runId, state: 'RUN_STATE_SUCCEEDED', policyVersion: 16 });
+  });
+
+  it('forks a run with changes', async () => {
+    const { lines } = await run('fork', runId, '--step', '1', '--set', 'steps=3');
+    expect(lines.at(-1)).toMatch(/^run mine-\w+ succeeded after 3 of 3 steps$/);
+    const refused = await run('fork', runId, '--step', '1', '--set', 'stepz=3');
+    expect(refused).toMatchObject({
+      code: 1,
+      stderr: '--set: stepz is no key of a recipe; did you mean steps?\n',
+    });
+  }, 60_000);
+
+  it('lists runs', async () => {
+    const { stdout } = await run('runs', '--json');
+    expect((JSON.parse(stdout) as Run[]).map(({ name, step }) => [name, step])).toEqual([
+      ['mine', 3],
+      ['mine', 2],
+    ]);
+    expect((await run('runs')).lines).toEqual([
+      expect.stringMatching(/^run +state +steps +begun$/),
+      expect.stringMatching(/^─+/),
+      expect.stringMatching(/^mine-\w+ +succeeded +3\/3 /),
+      expect.stringMatching(new RegExp(`^${runId} +succeeded +2/2 `)),
+    ]);
+  });
+
+  it('pauses, resumes and stops a run', async () => {
+    const long = ['--set', 'steps=500', '--set', 'name=long', '--detach'];
+    const started = await run('train', join(folder, 'recipe.yaml'), ...long);
+    const id = started.lines[0] ?? '';
+    const paused = await run('pause', id);
+    expect(paused.stdout).toMatch(new RegExp(`^run ${id} (pauses after its step|paused)\n$`));
+    expect((await run('watch', id)).lines.at(-1)).toMatch(
+      new RegExp(`^run ${id} paused after \\d+ of 500 steps$`),
+    );
+    expect(await run('resume', id)).toMatchObject({ code: 0 });
+    expect(await run('stop', id)).toMatchObject({ stdout: `run ${id} stopped\n` });
+    expect(await run('resume', id)).toMatchObject({
+      code: 1,
+      stderr: `run ${id}: is stopped, neither paused nor failed\n`,
+    });
+  }, 60_000);
+
+  it('evaluates', async () => {
+    const { stdout } = await run('eval', '--split', 'held-out', '--samples', '2', ...rooms);
+    expect(stdout).toMatch(
+      /^held-out: pass@1 0\.\d{3}, reward 0\.\d{3}, 24 tasks, 48 samples, policy version \d+\n$/,
+    );
+  }, 60_000);
+
+  it('probes', async () => {
+    const { stdout } = await run('probe', join(folder, 'recipe.yaml'), '--tasks', '4', '--json');
+    const result = JSON.parse(stdout) as ProbeResult;
+    expect(result.hindsightFraction).toBeGreaterThan(0);
+    const told = await run('probe', join(folder, 'recipe.yaml'), '--tasks', '4');
+    expect(told.lines[1]).toMatch(
+      /^told in hindsight +pass@1 [01]\.\d{3} +there is hindsight for \d+ % of the attempts$/,
+    );
+  }, 60_000);
+
+  it('discovers, or says that it did not', async () => {
+    const recipe = ['--recipe', join(folder, 'recipe.yaml')];
+    const found = await run('discover', 'train-03', ...recipe, '--set', 'tasksPerStep=1');
+    expect(found.code).toBe(0);
+    expect(found.stdout).toMatch(
+      /^train-03: 8 attempts, reward [^]*train-03 was solved within \d+ attempts:\n\n[^]*print/,
+    );
+    const spent = await run(
+      'discover',
+      'train-01',
+      ...recipe,
+      '--attempts',
+      '8',
+      '--set',
+      'sampling.maxTokens=2',
+    );
+    expect(spent).toMatchObject({ code: 1, stderr: 'train-01 was not solved in 8 attempts.\n' });
+  }, 60_000);
+
+  it('leaves a run that is watched to itself on Ctrl-C', async () => {
+    const args = ['train', join(folder, 'recipe.yaml'), '--set', 'steps=500', ...coordinator];
+    const { code, stderr } = await backsight(args, {
+      environment: process.env,
+      onOutput: (text, child) => {
+        if (text.includes('step 1/500')) child.kill('SIGINT');
+      },
+    });
+    expect(code).toBe(130);
+    expect(stderr).toMatch(
+      /^No longer watching\. The run goes on: backsight watch (mine-\w+), backsight stop \1\.\n$/,
+    );
+    const [id = ''] = /mine-\w+/.exec(stderr) ?? [];
+    expect(await run('stop', id)).toMatchObject({ code: 0 });
+  }, 60_000);
+});
