@@ -13,7 +13,8 @@ import resource
 import signal
 import socket
 import sys
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 Attack = Callable[[dict[str, Any]], str | None]
 _libc = ctypes.CDLL(None, use_errno=True)

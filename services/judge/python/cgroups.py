@@ -77,7 +77,7 @@ class Folder:
         return [entry.name for entry in os.scandir(self.descriptor) if entry.is_dir(follow_symlinks=False)]
 
     def remove(self, name: str) -> None:
-        """Removes a group inside this one with all below it, killing what is left there; another may be doing the same."""
+        """Removes a group inside this one, killing what is left there; another process may be doing the same."""
         try:
             inner = Folder(f"{self.path}/{name}", os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=self.descriptor))
         except FileNotFoundError:

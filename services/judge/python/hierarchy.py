@@ -175,4 +175,3 @@ def _ancestors(pid: int) -> list[int]:
         pid = int(fields[1])
         found.append(pid)
     return found
-

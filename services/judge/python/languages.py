@@ -6,8 +6,9 @@ another sandbox start from where compiling ended.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Callable, NoReturn
+from typing import Any, NoReturn
 
 from limits import Limits
 
@@ -15,9 +16,7 @@ from limits import Limits
 Run = Callable[[str, str, Limits], NoReturn]
 
 # Compilers are slow and hungry beside the programs they make.
-COMPILE_LIMITS = Limits(
-    cpu_seconds=10.0, wall_seconds=30.0, memory_bytes=1 << 30, output_bytes=1 << 20, processes=32
-)
+COMPILE_LIMITS = Limits(cpu_seconds=10.0, wall_seconds=30.0, memory_bytes=1 << 30, output_bytes=1 << 20, processes=32)
 
 
 @dataclass(frozen=True)

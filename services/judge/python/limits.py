@@ -39,9 +39,7 @@ class Limits:
 
     def pack(self) -> bytes:
         """As bytes, for the zygote."""
-        return self.FORM.pack(
-            self.cpu_seconds, self.wall_seconds, self.memory_bytes, self.output_bytes, self.processes
-        )
+        return self.FORM.pack(self.cpu_seconds, self.wall_seconds, self.memory_bytes, self.output_bytes, self.processes)
 
     @staticmethod
     def unpack(data: bytes) -> Limits:
@@ -61,7 +59,7 @@ def restrict_files_and_stack() -> None:
 
 
 def restrict_memory(limits: Limits, *, reserves: bool) -> None:
-    """Stands in for a control group: address space per process or, for a runtime that reserves it, what it writes to."""
+    """Stands in for a control group: address space per process or, if a runtime reserves it, what it writes to."""
     try:
         with open("/proc/self/statm", encoding="ascii") as statm:
             already = int(statm.read().split()[5 if reserves else 0]) * resource.getpagesize()

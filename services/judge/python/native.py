@@ -44,10 +44,8 @@ def become_user(user: int) -> None:
     os.setresuid(user, user, user)
 
 
-def run_tool(
-    path: str, arguments: list[str], source: int | None = None, user: int | None = None
-) -> tuple[int, str]:
-    """Runs a tool in the working folder, as a user, to its end: its exit code, negative for a signal, and what it said."""
+def run_tool(path: str, arguments: list[str], source: int | None = None, user: int | None = None) -> tuple[int, str]:
+    """Runs a tool, as a user, to its end: its exit code, negative for a signal, and what it said."""
     reading, writing = os.pipe()
     child = syscalls.fork_quickly()
     if child == 0:

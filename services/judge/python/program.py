@@ -107,7 +107,9 @@ def _fresh_main() -> types.ModuleType:
     return main
 
 
-def _text(descriptor: int, mode: str, errors: str = "surrogateescape", line_buffering: bool = False) -> io.TextIOWrapper:
+def _text(
+    descriptor: int, mode: str, errors: str = "surrogateescape", line_buffering: bool = False
+) -> io.TextIOWrapper:
     raw = io.FileIO(descriptor, mode, closefd=False)
     buffered = io.BufferedReader(raw) if mode == "r" else io.BufferedWriter(raw)
     text = io.TextIOWrapper(buffered, encoding="utf-8", errors=errors, line_buffering=line_buffering)

@@ -115,7 +115,7 @@ class Sandbox:
             raise SandboxFailed("the sandbox ended before it was ready") from None
 
     def compile(self, submission: Submission) -> dict[str, Any] | None:
-        """Hands the program over and has it prepared, under this sandbox's limits; what is wrong with it, if anything."""
+        """Has the program prepared, under this sandbox's limits; what is wrong with it, if anything."""
         assert self._channel is not None
         kills = self._groups.out_of_memory_kills() if self._groups else 0
         contents = [submission.source, submission.artefact, *(content for _, content in submission.files)]
@@ -212,8 +212,9 @@ class Sandbox:
         pipes = [os.pipe() for _ in range(3)]
         theirs = [_in_memory(payload), *(writing for _, writing in pipes)]
         user = self._sandboxes.keep.user
-        for descriptor in theirs if user is not None else ():
-            os.fchown(descriptor, user, user)  # so that the program can open /dev/stdin and /dev/stdout
+        if user is not None:
+            for descriptor in theirs:
+                os.fchown(descriptor, user, user)  # so that the program can open /dev/stdin and /dev/stdout
         socket.send_fds(self._channel, [bytes([KINDS.index(kind)])], theirs)
         _close_all(theirs)
         return [reading for reading, _ in pipes]

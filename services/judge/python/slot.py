@@ -1,10 +1,11 @@
 """One slot of the judge: a process that runs one submission after another, each in a sandbox of its own.
 
 Started as `python3 -s -S -B slot.py '{"isolation": "zygote" | "bubblewrap" | "none", "user": 60600, "language": "cpp",
-"toolchains": {"cpp": "/usr/bin/g++", ...}, "bubblewrap": "/usr/bin/bwrap"}'`, with an environment that holds nothing but what programs may see. Its sandboxes see the
-toolchain of that one language beside Python, which they run as well. Submissions come on standard input, what became of them goes to standard
-output, as frames; the first frame out is `{"tier", "python"}`, or `{"error"}` with one sentence. It ends with its
-standard input.
+"toolchains": {"cpp": "/usr/bin/g++", ...}, "bubblewrap": "/usr/bin/bwrap"}'`, with an environment that holds nothing
+but what programs may see. Its sandboxes see the toolchain of that one language beside Python, which they run as well.
+
+Submissions come on standard input, what became of them goes to standard output, as frames; the first frame out is
+`{"tier", "python"}`, or `{"error"}` with one sentence. It ends with its standard input.
 
 Three kinds of process make a slot. This one turns into the supervisor, which sees submissions and never forks; the
 zygote, forked from it before it has seen any, clones sandboxes on demand; a sandbox's warden runs one submission.

@@ -81,7 +81,7 @@ def mount(source: str, target: str, kind: str | None, flags: int, options: str |
 
 
 def restrict_mount(target: str, *, devices: bool = False) -> None:
-    """Makes a bind mount and all mounts below it read-only and without set-user-id, devices or, for devices, programs."""
+    """Makes a bind mount and all below it read-only and without set-user-id, devices or, for devices, programs."""
     attributes = _MOUNT_ATTR_RDONLY | _MOUNT_ATTR_NOSUID | (_MOUNT_ATTR_NOEXEC if devices else _MOUNT_ATTR_NODEV)
     request = (ctypes.c_uint64 * 4)(attributes, 0, 0, 0)
     result = _libc.syscall(

@@ -161,9 +161,7 @@ def _serve(channel: socket.socket, keep: Keep, limits: Limits, folder: str) -> N
         channel.send(ENDED + ENDING.pack(nonce, status, int(cpu * 1e6), peak, clean))
 
 
-def _become_program(
-    kind: str, files: list[int], program: Program, keep: Keep, limits: Limits, folder: str
-) -> NoReturn:
+def _become_program(kind: str, files: list[int], program: Program, keep: Keep, limits: Limits, folder: str) -> NoReturn:
     """In the child: takes its descriptors (payload, stdout, stderr, report), closes all others, runs the program."""
     try:
         payload, out, err, report = files

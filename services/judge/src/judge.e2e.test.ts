@@ -44,8 +44,8 @@ interface Room {
 }
 
 /** Starts the judge as a process, as another user where one is given. */
-async function start(user?: number): Promise<Room> {
-  const child = spawn(process.execPath, [main], {
+async function start(user?: number, flags: readonly string[] = []): Promise<Room> {
+  const child = spawn(process.execPath, [main, ...flags], {
     env: {
       BACKSIGHT_JUDGE_ADDRESS: '127.0.0.1:0',
       BACKSIGHT_JUDGE_SLOTS: '2',
@@ -102,6 +102,9 @@ async function sleepers(room: Room) {
 }
 
 const missing = await whyNoSandbox();
+/** Where the test itself is root, and can become another user. */
+const root = process.getuid?.() === 0;
+const kinds = ['zygote', ...((await whyNoSandbox('bubblewrap')) === undefined ? ['bubblewrap'] : [])];
 const where = missing === undefined ? describe : describe.skip;
 
 where(`the judge as a process${missing === undefined ? '' : ` (skipped: ${missing})`}`, () => {
@@ -182,9 +185,8 @@ where(`the judge as a process${missing === undefined ? '' : ` (skipped: ${missin
     closeAgain();
   });
 
-  const root = process.getuid?.() === 0;
-  (root ? it : it.skip)('isolates without being root (skipped unless the test is)', async () => {
-    const room = await start(65_534);
+  (root ? it : it.skip).each(kinds)('isolates by %s without being root', async (kind) => {
+    const room = await start(65_534, [`--sandbox=${kind}`]);
     const { client, close } = connect(JudgeServiceDefinition, room.address);
     const { isolation } = await client.describe({});
     expect([IsolationTier.NAMESPACES, IsolationTier.CONTROL_GROUPS]).toContain(isolation);

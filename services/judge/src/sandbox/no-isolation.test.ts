@@ -1,0 +1,91 @@
+import { mkdir, readdir, readlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { CheckerKind, IsolationTier, Verdict } from '@backsight/contract/judge';
+import { judgeSubmission } from '../judging/judge-submission.js';
+import { cppPrograms } from '../trials/cpp-programs.js';
+import { honestPrograms } from '../trials/honest-programs.js';
+import { javascriptPrograms } from '../trials/javascript-programs.js';
+import { type Trial, trialLimits } from '../trials/trial.js';
+import { findToolchains } from './find-toolchains.js';
+import { alive, descendants, slotPids } from './leftovers.js';
+import type { Sandbox } from './sandbox.js';
+import { openSlotSandbox } from './slot-sandbox.js';
+
+/** A process id beyond any that Linux hands out: nobody is alive under it. */
+const nobody = 4_194_305;
+
+const foldersOf = async (pids: readonly number[]): Promise<readonly string[]> =>
+  (await readdir(tmpdir())).filter((name) =>
+    pids.includes(Number(/^backsight-judge\.\d+\.(\d+)\./.exec(name)?.[1])),
+  );
+
+describe('openSlotSandbox without isolation', () => {
+  let sandbox: Sandbox;
+  beforeAll(async () => {
+    // What a slot left that was killed.
+    const [namespace] = /\d+/.exec(await readlink('/proc/self/ns/pid')) ?? [];
+    await mkdir(join(tmpdir(), `backsight-judge.${namespace ?? ''}.${nobody}.1`));
+    sandbox = await openSlotSandbox({
+      slots: 1,
+      isolation: 'none',
+      toolchains: await findToolchains(undefined, undefined),
+      onComplaint: () => undefined,
+    });
+  });
+  afterAll(async () => {
+    const slots = slotPids();
+    const processes = slots.flatMap((pid) => [pid, ...descendants(pid)]);
+    await sandbox.close();
+    expect(processes.length).toBeGreaterThan(1);
+    expect(alive(processes)).toEqual([]);
+    expect(await foldersOf([nobody, ...slots])).toEqual([]);
+  });
+
+  const tryOut = ({ language = 'python', source, input = '', expected = '', limits }: Trial) =>
+    judgeSubmission(
+      sandbox,
+      {
+        language,
+        source,
+        tests: [{ kind: 'stdio', input, expected, hidden: false }],
+        checker: { kind: CheckerKind.TRIMMED_LINES, absoluteTolerance: 0, relativeTolerance: 0 },
+        limits: { ...trialLimits, memoryBytes: 512 << 20, ...limits },
+        stopAtFirstFailure: false,
+      },
+      new AbortController().signal,
+    );
+
+  it('says so, and clears away what a dead slot left', async () => {
+    expect(sandbox.tier).toBe(IsolationTier.NONE);
+    expect(await foldersOf(slotPids())).toHaveLength(1);
+    expect(await foldersOf([nobody])).toEqual([]);
+  });
+
+  it.each([...honestPrograms, ...cppPrograms.slice(0, 1), ...javascriptPrograms.slice(0, 1)])(
+    'runs $name',
+    async (trial) => {
+      expect(await tryOut(trial)).toMatchObject({ verdict: trial.verdict });
+    },
+  );
+
+  it.each<Trial>([
+    { name: 'time', source: 'while True: pass', verdict: Verdict.TIME_LIMIT },
+    {
+      name: 'sleep',
+      source: 'import time\ntime.sleep(60)',
+      verdict: Verdict.TIME_LIMIT,
+      limits: { wallMs: 500 },
+    },
+    {
+      name: 'memory',
+      source: 'a = []\nwhile True: a.append(bytearray(1 << 20))',
+      verdict: Verdict.MEMORY_LIMIT,
+      limits: { memoryBytes: 96 << 20 },
+    },
+    { name: 'output', source: 'while True: print("x" * 1000)', verdict: Verdict.OUTPUT_LIMIT },
+  ])('bounds $name all the same', async (trial) => {
+    expect(await tryOut(trial)).toMatchObject({ verdict: trial.verdict });
+  });
+});
