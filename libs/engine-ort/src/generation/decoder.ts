@@ -13,7 +13,7 @@ import { Slot } from './slot.js';
  */
 export class Decoder {
   private slots: Slot[] = [];
-  private cache: KeyValueCache;
+  private readonly cache: KeyValueCache;
   private readonly prompts = new Map<readonly number[], ReadPrompt>();
 
   constructor(
@@ -35,13 +35,13 @@ export class Decoder {
   /** Starts completions, at most as many as are free, and delivers those that end with their first token. */
   async start(weights: Float32Array, version: number, samples: readonly Sample[]): Promise<void> {
     await this.read(weights, samples);
+    this.reserve(Math.max(...samples.map((sample) => this.room(sample))));
     for (const sample of samples) {
       const prompt = this.prompts.get(sample.promptIds);
       if (prompt === undefined) throw new Error('The prompt was not read.');
       const slot = new Slot(sample, this.model.config.contextWindow);
       slot.draw(prompt.logits, version);
       if (deliver(slot, version)) continue;
-      this.reserve(sample.promptIds.length + 1);
       this.cache.copyRow(prompt.cache, prompt.row, this.slots.length, sample.promptIds.length);
       this.slots.push(slot);
     }
@@ -122,15 +122,16 @@ export class Decoder {
     if (length <= this.cache.capacity) return;
     const wanted = Math.max(length, Math.ceil(this.cache.capacity * 1.5));
     const rounded = Math.ceil(wanted / capacityStep) * capacityStep;
-    const grown = new KeyValueCache(
-      this.model.config,
-      this.capacity,
+    this.cache.grow(
       Math.min(rounded, this.model.config.contextWindow),
+      this.slots.map(({ cachedLength }) => cachedLength),
     );
-    this.slots.forEach((slot, row) => {
-      grown.copyRow(this.cache, row, row, slot.cachedLength);
-    });
-    this.cache = grown;
+  }
+
+  /** Tokens that a completion is given room for when it starts: its own, or so many that growing later is rare. */
+  private room({ request, promptIds }: Sample): number {
+    const wanted = promptIds.length + Math.min(request.maxTokens, roomAtStart);
+    return Math.min(wanted, this.model.config.contextWindow);
   }
 }
 
@@ -142,3 +143,4 @@ function deliver(slot: Slot, version: number): boolean {
 }
 
 const capacityStep = 32;
+const roomAtStart = 256;

@@ -16,7 +16,6 @@ import {
  * sampling costs nothing extra, and a teacher that follows the student follows the product, not the factors.
  */
 export class PolicyWeights {
-  readonly student: WeightSet;
   /** What the engine was started with: the base, with the adapter merged in. Only to be read. */
   readonly initial: WeightSet;
   /** Its factors are the live ones. */
@@ -24,6 +23,7 @@ export class PolicyWeights {
   /** Optimizer steps that transactions have taken. */
   version = 0;
   private readonly initialFactors: WeightSet | undefined;
+  private ownStudent: WeightSet | undefined;
   private ownTeacher: WeightSet | undefined;
   private ownOptimizer: AdamW | undefined;
 
@@ -35,7 +35,11 @@ export class PolicyWeights {
     this.initialFactors = adaptation?.adapter.factors;
     this.adapter = adaptation && { ...adaptation.adapter, factors: adaptation.adapter.factors.clone() };
     this.initial = adaptation === undefined ? base : merged(base, adaptation);
-    this.student = this.initial.clone();
+  }
+
+  /** The weights as they are now; only to be read. Until they move they are the initial ones. */
+  get student(): WeightSet {
+    return this.ownStudent ?? this.initial;
   }
 
   /** The EMA teacher's weights; only to be read. */
@@ -43,17 +47,18 @@ export class PolicyWeights {
     return this.ownTeacher ?? this.initial;
   }
 
-  /** What the optimizer moves: the factors of the adapter, or all weights. */
+  /** What the optimizer moves: the factors of the adapter, or all weights. Only to be read. */
   get trained(): WeightSet {
     return this.adapter?.factors ?? this.student;
   }
 
   /** Takes one optimizer step along a gradient of what is trained. */
   step(gradient: Float32Array, settings: OptimizerSettings): OptimizerOutcome {
-    this.ownOptimizer ??= new AdamW(this.trained.flat.length);
-    const outcome = this.ownOptimizer.step(this.trained.flat, gradient, settings);
+    const moving = this.adapter?.factors ?? this.movingStudent();
+    this.ownOptimizer ??= new AdamW(moving.flat.length);
+    const outcome = this.ownOptimizer.step(moving.flat, gradient, settings);
     if (this.adapter !== undefined && this.adaptation !== undefined && !outcome.skipped)
-      mergeAdapter(this.adaptation.config, this.base, this.adapter, this.student);
+      mergeAdapter(this.adaptation.config, this.base, this.adapter, this.movingStudent());
     return outcome;
   }
 
@@ -75,7 +80,7 @@ export class PolicyWeights {
     const { version, student, factors, teacher, optimizer } = this.state();
     return {
       version,
-      student: student.clone(),
+      student: this.ownStudent?.clone() ?? student,
       factors: factors?.clone(),
       teacher: teacher?.clone(),
       optimizer: optimizer?.clone(),
@@ -90,11 +95,18 @@ export class PolicyWeights {
 
   /** Takes over a state: copies student and factors, keeps the memory of the rest. */
   restore({ version, student, factors, teacher, optimizer }: Snapshot): void {
-    this.student.copyFrom(student);
+    if (student === this.initial) this.ownStudent = undefined;
+    else this.movingStudent().copyFrom(student);
     if (factors !== undefined) this.adapter?.factors.copyFrom(factors);
     this.ownTeacher = teacher;
     this.ownOptimizer = optimizer;
     this.version = version;
+  }
+
+  /** The student's own memory, which it is given when it first moves. */
+  private movingStudent(): WeightSet {
+    this.ownStudent ??= this.initial.clone();
+    return this.ownStudent;
   }
 }
 
