@@ -3,6 +3,7 @@ import { type RunEvent, RunState } from '@backsight/contract/coordinator';
 import { describeError, type Logger } from '@backsight/rpc';
 import { randomUUID } from 'node:crypto';
 import { missingToTrain } from './checks.js';
+import type { CoordinatorMetrics } from './coordinator-metrics.js';
 import { forkPoint } from './fork-point.js';
 import { amendRecipe, formatRecipe, parseRecipe, type Recipe } from './recipe/recipe.js';
 import { deadlines, type Rooms } from './rooms/rooms.js';
@@ -20,6 +21,7 @@ export interface CoordinatorParts {
   readonly rooms: Rooms;
   readonly watchers: Watchers;
   readonly logger: Logger;
+  readonly metrics: CoordinatorMetrics;
   /** How long a run bears with a room that is away, in milliseconds. */
   readonly patienceMs: number;
 }
@@ -247,7 +249,7 @@ export class Coordinator {
   }
 
   async #attempt(active: ActiveRun, recipe: Recipe, logger: Logger) {
-    const { store, rooms, watchers, patienceMs } = this.#parts;
+    const { store, rooms, watchers, metrics, patienceMs } = this.#parts;
     const { runId } = active;
     const run = await openRun(runId, recipe, {
       store,
@@ -257,6 +259,7 @@ export class Coordinator {
         patienceMs,
         signal: active.controller.signal,
         onWait: (reason, waitMs) => {
+          metrics.waited();
           logger.warn({ reason, waitMs: Math.round(waitMs) }, 'waiting for a room');
         },
       },

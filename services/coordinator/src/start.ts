@@ -1,8 +1,9 @@
 /** Starts a coordinator: store, rooms, runs, service. */
 import { CoordinatorServiceDefinition } from '@backsight/contract/coordinator';
-import { type RoomContext, serve, service, type StartedRoom } from '@backsight/rpc';
+import { createRegistry, type RoomContext, serve, service, type StartedRoom } from '@backsight/rpc';
 import type { Config } from './config.js';
 import { Coordinator } from './coordinator.js';
+import { coordinatorMetrics } from './coordinator-metrics.js';
 import { coordinatorService } from './coordinator-service.js';
 import { openRooms } from './rooms/rooms.js';
 import { openStore } from './store/store.js';
@@ -18,11 +19,13 @@ export async function startCoordinator(
     watchers.ring(runId);
   });
   const rooms = openRooms();
+  const registry = createRegistry('coordinator');
   const coordinator = new Coordinator({
     store,
     rooms,
     watchers,
     logger,
+    metrics: coordinatorMetrics(registry, store.runs),
     patienceMs: config.patienceSeconds * 1000,
   });
   const close = async (): Promise<void> => {
@@ -36,6 +39,7 @@ export async function startCoordinator(
       address: config.address,
       services: [service(CoordinatorServiceDefinition, coordinatorService(coordinator, rooms))],
       logger,
+      registry,
       metricsAddress: config.metricsAddress,
       maxConnectionAgeMs: config.maxConnectionAgeMs,
     });

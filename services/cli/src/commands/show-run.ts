@@ -43,7 +43,7 @@ export async function showRun(
   else for (const warning of new Set(progress.warnings)) context.output.write(`note: ${warning}\n`);
   if (progress.state === 'RUN_STATE_FAILED')
     throw new UserError(
-      `The run failed after step ${progress.step}: ${progress.failure}\nOnce that is mended, backsight resume ${run.runId} goes on with it.`,
+      `The run failed ${progress.step === 0 ? 'before its first step was finished' : `after step ${progress.step}`}: ${progress.failure}\nOnce that is mended, backsight resume ${run.runId} goes on with it.`,
     );
   if (!json)
     context.output.write(

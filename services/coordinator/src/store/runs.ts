@@ -26,6 +26,16 @@ export interface RunCursor {
   readonly runId: string;
 }
 
+/** Runs in one state, counted. */
+export interface RunTotals {
+  readonly state: RunState;
+  readonly runs: number;
+  /** Steps that they have finished. */
+  readonly steps: number;
+  /** Rollouts of those steps. */
+  readonly rollouts: number;
+}
+
 /** The runs of the store. Whoever changes one rings the bell for those who watch it. */
 export class RunStore {
   readonly #db: Connection;
@@ -112,6 +122,21 @@ export class RunStore {
       .orderBy('run_id')
       .execute();
     return rows.map(runOf);
+  }
+
+  /** How many runs there are in each state, with what they have done. */
+  async totals(): Promise<readonly RunTotals[]> {
+    const rows = await this.#db
+      .selectFrom('runs')
+      .select(({ fn }) => [
+        'state',
+        fn.countAll<number>().as('runs'),
+        fn.sum<number>('step').as('steps'),
+        fn.sum<number>('rollouts').as('rollouts'),
+      ])
+      .groupBy('state')
+      .execute();
+    return rows.map((row) => ({ ...row, state: parseState(row.state) }));
   }
 
   /** Moves a run to a state and tells so; `from` guards against a state that has changed meanwhile. */

@@ -97,6 +97,16 @@ describe('RunStore', () => {
     ]);
     expect(changed).toEqual(['one']);
   });
+
+  it('counts runs by state', async () => {
+    await newRun('one');
+    await newRun('two');
+    await store.runs.changeState('two', [RunState.PENDING], RunState.RUNNING);
+    expect(await store.runs.totals()).toEqual([
+      { state: RunState.PENDING, runs: 1, steps: 0, rollouts: 0 },
+      { state: RunState.RUNNING, runs: 1, steps: 0, rollouts: 0 },
+    ]);
+  });
 });
 
 describe('Journal', () => {
