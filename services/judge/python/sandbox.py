@@ -29,6 +29,8 @@ _READ = 1 << 16
 _LONGEST_NAP = 0.05
 _SHORTEST_NAP = 0.002
 _PROMPTLY = 10.0
+# A run that waits for a busy machine is given that time back, until its wall time is so many times the limit.
+_MOST_STRETCH = 4.0
 
 
 class Abandoned(Exception):
@@ -50,7 +52,7 @@ class Sandboxes:
     keep: Keep
     namespaces: int
     map_user: bool  # whether each has a user namespace of its own
-    proc: int | None  # descriptor of a /proc that shows them, where map_user or the CPU clock needs it
+    proc: int  # descriptor of a /proc that shows them
     groups: SlotGroups | None
 
 
@@ -104,7 +106,7 @@ class Sandbox:
         if self._groups:
             self._groups.restrict(self._limits)
         self._pid, self._channel = clone_sandbox(self._zygote, self._limits)
-        if self._sandboxes.map_user and self._sandboxes.proc is not None:
+        if self._sandboxes.map_user:
             _map_user(self._sandboxes.proc, self._pid)
         if self._groups:
             self._groups.join(self._pid)
@@ -251,7 +253,7 @@ class Sandbox:
     ) -> tuple[bytes, str]:
         """The warden's next message, draining a run's output meanwhile; or nothing and the limit that fired first.
 
-        cpu and wall are in seconds from now.
+        cpu and wall are in seconds from now; the wall clock stands still while the machine is busy with others.
         """
         assert self._channel is not None
         started = time.monotonic()
@@ -262,9 +264,12 @@ class Sandbox:
         for pipe in draining[1] if draining else ():
             poller.register(pipe, select.POLLIN)
         look_at = started + cpu
+        ends_at = started + wall
         while True:
             now = time.monotonic()
-            wall_left = started + wall - now
+            if now >= ends_at and draining is not None:
+                ends_at = started + min(wall + self._waited_for_cpu(), _MOST_STRETCH * wall)
+            wall_left = ends_at - now
             if now >= look_at or wall_left <= 0:
                 self._cpu_seen = self._cpu_clock() - before
                 cpu_left = cpu - self._cpu_seen
@@ -291,14 +296,30 @@ class Sandbox:
         """CPU seconds used so far: of the whole sandbox or, without control groups, of the run's first process."""
         if self._groups:
             return self._groups.cpu_seconds()
-        children = _children(self._sandboxes.proc, self._pid)
-        if self._sandboxes.keep.bubblewrap and children:
-            children = _children(self._sandboxes.proc, children[0])  # the warden stands between
+        children = self._run_pids()
         try:
             # The clock id that clock_getcpuclockid(3) makes of a process id.
             return time.clock_gettime(~children[0] << 3 | 2) if children else 0.0
         except OSError:
             return 0.0  # just gone
+
+    def _waited_for_cpu(self) -> float:
+        """Seconds that the run's first process was ready to run while the machine ran others; 0 where none tells."""
+        for pid in self._run_pids():
+            try:
+                file = os.open(f"{pid}/schedstat", os.O_RDONLY, dir_fd=self._sandboxes.proc)
+            except OSError:
+                continue  # just gone, or a kernel that does not count
+            with open(file, encoding="ascii") as schedstat:
+                return int(schedstat.read().split()[1]) / 1e9
+        return 0.0
+
+    def _run_pids(self) -> list[int]:
+        """The children of the warden: the run's first process before any orphans."""
+        children = _children(self._sandboxes.proc, self._pid)
+        if self._sandboxes.keep.bubblewrap and children:
+            return _children(self._sandboxes.proc, children[0])  # the warden stands between
+        return children
 
     def _receive(self) -> bytes:
         assert self._channel is not None
@@ -357,7 +378,7 @@ def _map_user(proc: int, pid: int) -> None:
         os.close(file)
 
 
-def _children(proc: int | None, pid: int | None) -> list[int]:
+def _children(proc: int, pid: int | None) -> list[int]:
     try:
         file = os.open(f"{pid}/task/{pid}/children", os.O_RDONLY, dir_fd=proc)
     except OSError:

@@ -134,13 +134,13 @@ def _make_folder(mode: int) -> str:
 
 
 def _isolate(options: Options, rootless: bool, groups: hierarchy.ControlGroups | None) -> Sandboxes:
-    """Leaves the host's file tree; after this the process itself sees no more files than its sandboxes do."""
+    """Leaves the host's file tree: this process itself then sees no more of it than /proc, and its sandboxes not that."""
     files: dict[str, bytes] = {}
     if options.language == "javascript":
         with open(native.DRIVER_FILE, "rb") as file:
             files[native.DRIVER] = file.read()
     call_filter = seccomp.build_filter(syscalls.MACHINE)
-    proc = _open_proc() if rootless or groups is None else None
+    proc = _open_proc()
     try:
         root.enter_minimal_root(keep_proc=rootless, beside=options.beside(), files=files)
     except OSError as error:

@@ -34,6 +34,8 @@ export interface SlotOptions {
 const startMs = 30_000;
 /** Beyond the wall limits of a job's runs, in milliseconds, after which the slot itself is taken for stuck. */
 const slackMs = 30_000;
+/** On a busy machine a run may take so many times its wall limit; as in python/sandbox.py. */
+const mostStretch = 4;
 /** Longest compilation, in milliseconds; its limits are in python/languages.py. */
 const compileMs = 30_000;
 /** How long a slot may take to kill a program it was told to abandon, in milliseconds. */
@@ -169,7 +171,7 @@ export class SlotProcess {
       () => {
         this.kill();
       },
-      job.runs.length * job.limits.wallMs + job.limits.wallMs + compileMs + slackMs,
+      mostStretch * (job.runs.length + 1) * job.limits.wallMs + compileMs + slackMs,
     );
     try {
       for (;;) {

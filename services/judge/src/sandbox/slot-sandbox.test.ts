@@ -92,6 +92,26 @@ where(`openSlotSandbox${missing === undefined ? '' : ` (skipped: ${missing})`}`,
     ]);
   });
 
+  it('does not let a busy machine make a right answer late, nor a sleeper early', async () => {
+    // Seven others on the same core: of the eight shares one is the answer's, which takes a tenth of a second.
+    const source = [
+      'import os, time',
+      'os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])',
+      'for _ in range(7):',
+      '    if os.fork() == 0:',
+      '        while True: pass',
+      'while time.process_time() < 0.1: pass',
+      'print("done")',
+    ].join('\n');
+    const limits = { cpuMs: 20_000, wallMs: 500 };
+    const { fates } = await judge(source, [expecting('done')], limits);
+    expect(fates).toMatchObject([{ verdict: Verdict.ACCEPTED }]);
+    expect(fates[0]?.wallMs).toBeGreaterThan(500);
+    const { fates: slept } = await judge('import time\ntime.sleep(9)', [expecting('')], limits);
+    expect(slept).toMatchObject([{ verdict: Verdict.TIME_LIMIT, limit: 'wall' }]);
+    expect(slept[0]?.wallMs).toBeLessThan(1500);
+  });
+
   it('says how a program died: exception, exit code, signal', async () => {
     const source = [
       'import os, sys, signal',
