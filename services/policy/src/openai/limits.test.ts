@@ -5,13 +5,13 @@ import { readModelTexts, type Engine } from '@backsight/engine';
 import { createLogger } from '@backsight/rpc';
 import OpenAI from 'openai';
 import { startPolicy, type StartedPolicy } from '../policy.js';
-import { newScript, scriptedEngine, untilAborted } from '../scripted-engine.js';
+import { newScript, scriptedCard, scriptedEngine, untilAborted } from '../scripted-engine.js';
 
 const modelFolder = join(import.meta.dirname, '../../../../models/tiny/weights');
 const config = {
   address: '127.0.0.1:0',
   openAiAddress: '127.0.0.1:0',
-  metricsAddress: undefined,
+  metricsAddress: '127.0.0.1:0',
   maxConnectionAgeMs: undefined,
   follow: undefined,
   maxExamples: 100,
@@ -71,6 +71,9 @@ describe('serveOpenAi', () => {
     gone.abort();
     await until(() => script.aborted === 1);
     await held;
+    const metrics = async () => (await fetch(`http://${room.metricsAddress!}/metrics`)).text();
+    const counted = 'policy_http_requests_total{route="/v1/completions",status="499",room="policy"} 1';
+    while (!(await metrics()).includes(counted)) await new Promise((resolve) => setTimeout(resolve, 5));
     script.pause = () => Promise.resolve();
     const patient = new OpenAI({ baseURL: client.baseURL, apiKey: 'none', maxRetries: 3 });
     expect((await patient.completions.create(asked)).choices).toHaveLength(3);
@@ -94,13 +97,14 @@ describe('serveOpenAi', () => {
 
   it('gives up a client that does not read', async () => {
     let written = 0;
+    const model = 'm'.repeat(2 ** 20);
     const wordy: Engine = {
       ...scriptedEngine(() => script),
-      // A megabyte a token, for as long as somebody is there.
+      // Every chunk names the model: a megabyte a token, for as long as somebody is there.
+      card: { ...scriptedCard, model },
       async *generate({ onToken }, signal) {
-        const top = Array.from({ length: 50_000 }, (_, i) => ({ tokenId: i % 100, logprob: -1 }));
         for (;;) {
-          onToken?.({ promptIndex: 0, sampleIndex: 0, tokenId: 5, logprob: -1, top, policyVersion: 5 });
+          onToken?.({ promptIndex: 0, sampleIndex: 0, tokenId: 5, logprob: -1, top: [], policyVersion: 5 });
           written += 1;
           await new Promise((resolve) => setTimeout(resolve, 1));
           if (signal.aborted) script.aborted += 1;
@@ -111,21 +115,20 @@ describe('serveOpenAi', () => {
     };
     const other = await startPolicy(config, wordy, await readModelTexts(modelFolder), quiet);
     const socket = net.connect(Number(other.openAiAddress!.split(':')[1]), '127.0.0.1');
-    const asking = { model: 'scripted', messages: [{ role: 'user', content: '1' }], max_tokens: 1 };
-    const body = JSON.stringify({ ...asking, stream: true, logprobs: true, top_logprobs: 20 });
-    const head = 'POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n';
+    const body = JSON.stringify({ model, prompt: [1], stream: true, logprobs: 0 });
+    const head = 'POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n';
     socket.on('error', () => undefined);
     socket.pause();
     socket.write(`${head}content-length: ${body.length}\r\n\r\n${body}`);
     await until(() => script.aborted === 1);
-    expect(written).toBeGreaterThan(4);
+    expect(written).toBeGreaterThan(30);
     socket.destroy();
     await other.shutdown(100);
   });
 
   it('counts requests by route and status', async () => {
     const other = await startPolicy(
-      { ...config, metricsAddress: '127.0.0.1:0' },
+      config,
       scriptedEngine(() => script),
       await readModelTexts(modelFolder),
       quiet,
@@ -137,13 +140,11 @@ describe('serveOpenAi', () => {
     });
     await asking.completions.create(asked);
     await refused(asking.completions.create({ ...asked, model: 'x' }));
-    const text = await (await fetch(`http://${other.metricsAddress!}/metrics`)).text();
-    expect(text).toContain(
-      'policy_http_requests_total{route="/v1/completions",status="200",room="policy"} 1',
-    );
-    expect(text).toContain(
-      'policy_http_requests_total{route="/v1/completions",status="404",room="policy"} 1',
-    );
+    const metrics = async () => (await fetch(`http://${other.metricsAddress!}/metrics`)).text();
+    const counted = (status: number) =>
+      `policy_http_requests_total{route="/v1/completions",status="${status}",room="policy"} 1`;
+    let text = '';
+    while (![200, 404].every((status) => text.includes(counted(status)))) text = await metrics();
     expect(text).toContain('policy_completions_total{finish_reason="stop",room="policy"} 2');
     await other.shutdown(100);
   });

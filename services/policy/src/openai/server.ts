@@ -13,6 +13,9 @@ const bodyLimit = 16 * 2 ** 20;
 /** Longest time a request may take to arrive, in milliseconds. */
 const requestTimeout = 120_000;
 
+/** The status that is counted when the client has gone before the end of its answer. */
+const clientGone = 499;
+
 /** A running server. */
 export interface OpenAiServer {
   /** `host:port`, with the port it got. */
@@ -26,7 +29,7 @@ export async function serveOpenAi(
   address: string,
   options: FaceOptions & { readonly logger: Logger },
 ): Promise<OpenAiServer> {
-  const stopping = new AbortController();
+  const inFlight = new Set<AbortController>();
   const app = fastify({
     bodyLimit,
     requestTimeout,
@@ -36,15 +39,16 @@ export async function serveOpenAi(
   });
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
-    done();
-  });
-  app.addHook('onResponse', ({ routeOptions, id }, { statusCode, elapsedTime }, done) => {
-    const route = routeOptions.url ?? 'none';
-    options.metrics.answered(route, statusCode);
-    options.logger.debug(
-      { route, statusCode, seconds: elapsedTime / 1000, requestId: id },
-      'request answered',
-    );
+    reply.raw.once('close', () => {
+      const { id, routeOptions } = request;
+      const route = routeOptions.url ?? 'none';
+      const status = reply.raw.writableFinished ? reply.statusCode : clientGone;
+      options.metrics.answered(route, status);
+      options.logger.debug(
+        { route, status, seconds: reply.elapsedTime / 1000, requestId: id },
+        'request ended',
+      );
+    });
     done();
   });
   handleErrors(app, options.logger);
@@ -53,7 +57,7 @@ export async function serveOpenAi(
     app.post(path, (request, reply) => {
       const { engine, renderer } = options;
       const prepared = prepare(request.body, { card: engine.card, renderer, version: engine.version });
-      return answer(prepared, request, reply, options, stopping.signal);
+      return answer(prepared, request, reply, options, inFlight);
     });
   post('/v1/chat/completions', prepareChat);
   post('/v1/completions', prepareCompletion);
@@ -66,7 +70,7 @@ export async function serveOpenAi(
     address: formatAddress(host, typeof bound === 'object' && bound !== null ? bound.port : port),
     shutdown: async (graceMs) => {
       const overdue = setTimeout(() => {
-        stopping.abort();
+        for (const each of inFlight) each.abort();
       }, graceMs);
       // A connection that stays open after its last answer would be waited for.
       const idle = setInterval(() => {
@@ -84,14 +88,19 @@ async function answer(
   request: FastifyRequest,
   reply: FastifyReply,
   options: FaceOptions & { readonly logger: Logger },
-  stopping: AbortSignal,
+  inFlight: Set<AbortController>,
 ): Promise<unknown> {
   const leave = admit(prepared, options);
-  const gone = new AbortController();
-  reply.raw.once('close', () => {
-    gone.abort();
-  });
-  const signal = AbortSignal.any([gone.signal, stopping]);
+  const ending = new AbortController();
+  inFlight.add(ending);
+  // It closes when the answer has been sent, too, when there is nothing left to end.
+  const closed = () => {
+    inFlight.delete(ending);
+    ending.abort();
+  };
+  if (reply.raw.destroyed) closed();
+  else reply.raw.once('close', closed);
+  const { signal } = ending;
   if (!prepared.stream) {
     try {
       return await answerWhole(prepared, options, signal);
