@@ -21,8 +21,8 @@ def main() -> int:
     if not PYTHON.exists() or not (ROOM / "gen" / "backsight").exists():
         print("The Python environment is not there: run `npm run torch:setup` first.", file=sys.stderr)
         return 2
-    # Two threads: kernels that split their work over many would make small models slower and results depend on the machine.
-    os.environ.setdefault("OMP_NUM_THREADS", "2")
+    # One thread: threads that wait for each other crawl on a machine that others use too, and results depend on their number.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     passed = failed = 0
     for check in CHECKS:
         ok = subprocess.run([PYTHON, "-m", *check], cwd=ROOM).returncode == 0

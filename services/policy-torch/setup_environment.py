@@ -24,7 +24,7 @@ STAMP = ENVIRONMENT / "made-from"
 def main() -> int:
     options = parse()
     build = options.torch or ("gpu" if shutil.which("nvidia-smi") else "cpu")
-    locks = [ROOM / "requirements" / "base.lock", ROOM / "requirements" / f"torch-{build}.lock"]
+    locks = [ROOM / "requirements" / f"{name}.lock" for name in (f"torch-{build}", "base", "dev")]
     wanted = digest(build, *locks)
     if options.force or not STAMP.exists() or STAMP.read_text() != wanted:
         make_environment(build, locks)
@@ -48,13 +48,13 @@ def make_environment(build: str, locks: list[Path]) -> None:
     if sys.version_info < (3, 11):  # noqa: UP036 - the interpreter that runs this may be any
         raise SystemExit(f"Python 3.11 or newer is needed, {sys.executable} is {sys.version.split()[0]}.")
     run(sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT))
-    base, torch = locks
+    torch, *others = locks
     if build == "cpu" and try_run(*pip("install", "--no-deps", f"{pinned_torch(torch)}+cpu")):
         print("The index offers the CPU build of PyTorch.")
     else:
         run(*pip("install", "--no-deps", "-r", str(torch)))
     # Everything is pinned, and pip would complain of the CUDA packages that the CPU build leaves out.
-    run(*pip("install", "--no-deps", "-r", str(base)))
+    run(*pip("install", "--no-deps", *(word for lock in others for word in ("-r", str(lock)))))
     packages = subprocess.check_output(
         [PYTHON, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True
     ).strip()

@@ -35,9 +35,9 @@ class Room:
             "BACKSIGHT_CHECKPOINTS": str(folder / "checkpoints"),
             "BACKSIGHT_POLICY_ADDRESS": "127.0.0.1:0",
             "BACKSIGHT_POLICY_LOG_LEVEL": "warn",
-            "BACKSIGHT_THREADS": "2",
+            "BACKSIGHT_THREADS": "1",
             "BACKSIGHT_DEVICE": "cpu",
-            "OMP_NUM_THREADS": "2",
+            "OMP_NUM_THREADS": "1",
         }
         self.process = subprocess.Popen(
             command, env=environment | settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -68,24 +68,42 @@ def test_pack_fills_the_budget_with_like_lengths_and_lets_a_longer_one_go_alone(
     lengths = [3, 50, 9, 17, 8, 4]
     continuations = [Continuation([1] * length, [2]) for length in lengths]
     packed = pack(continuations, 32)
-    assert sorted(item for items in packed for item in items) == list(range(6))
-    assert packed[0] == [1]
-    for items in packed:
-        padded = -(-max(lengths[item] for item in items) // 8) * 8
-        assert len(items) == 1 or len(items) * padded <= 32
+    assert sorted(item for rows in packed for row in rows for item in row) == list(range(6))
+    assert packed[0] == [[1]]
+    for rows in packed:
+        padded = -(-max(lengths[item] for (item,) in rows) // 8) * 8
+        assert len(rows) == 1 or len(rows) * padded <= 32
 
 
 def test_deal_gives_every_rank_as_many_batches() -> None:
-    batches = [[0], [1], [2], [3], [4]]
+    batches = [[[0]], [[1]], [[2]], [[3]], [[4]]]
     shares = [deal(batches, rank, 3) for rank in range(3)]
-    assert shares == [[[0], [3]], [[1], [4]], [[2], []]]
+    assert shares == [[[[0]], [[3]]], [[[1]], [[4]]], [[[2]], []]]
     assert deal([], 0, 2) == []
 
 
 def test_assemble_points_at_the_states_that_predict_the_completion() -> None:
-    batch = assemble([Continuation([5, 6], [7, 8]), Continuation([9], [4])], [1, 0], torch.device("cpu"))
+    batch = assemble([Continuation([5, 6], [7, 8]), Continuation([9], [4])], [[1], [0]], torch.device("cpu"))
     assert batch.ids.tolist() == [[9, 0, 0, 0, 0, 0, 0, 0], [5, 6, 7, 0, 0, 0, 0, 0]]
     assert batch.rows.tolist() == [0, 9, 10]
     assert batch.completion_ids.tolist() == [4, 7, 8]
     empty = assemble([], [], torch.device("cpu"))
     assert (empty.rows.numel(), empty.ids.shape) == (0, (1, 8))
+
+
+def test_completions_share_a_row_behind_their_prompt_where_that_is_less_work() -> None:
+    prompt, other = [1] * 20, [2] * 4
+    continuations = [Continuation(prompt, [3, 4]), Continuation(other, [5]), Continuation(prompt, [6, 7, 8])]
+    assert pack(continuations, 64, width=64) == [[[0, 2], [1]]]
+    assert pack(continuations, 22, width=64) == [[[2]], [[0]], [[1]]]
+    long = [Continuation([1], [2] * 900), Continuation([1], [2] * 900)]
+    assert pack(long, 4096, width=64) == [[[0], [1]]]
+    batch = assemble(continuations, [[0, 2]], torch.device("cpu"))
+    assert batch.rows.tolist() == [19, 20, 19, 21, 22]
+    assert batch.positions is not None
+    assert batch.positions[0, 18:23].tolist() == [18, 19, 20, 20, 21]
+    mask = batch.mask(torch.float32)
+    assert mask is not None
+    seen = (mask[0, 0] == 0).long()
+    assert seen[19].sum() == 20
+    assert seen[22].nonzero().flatten().tolist() == [*range(20), 21, 22]

@@ -146,6 +146,10 @@ INVALID: dict[str, Call] = {
         room.stub.SaveCheckpoint,
         proto.SaveCheckpointRequest(name="initial"),
     ),
+    "a score that is no number": lambda room: (
+        room.stub.SaveCheckpoint,
+        proto.SaveCheckpointRequest(name="a", score=NAN),
+    ),
     "an export's name": lambda room: (room.stub.ExportCheckpoint, proto.ExportCheckpointRequest(name=".a")),
 }
 REFUSED: dict[str, tuple[Call, grpc.StatusCode, str]] = {

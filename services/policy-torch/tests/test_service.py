@@ -52,7 +52,9 @@ def test_the_same_seed_gives_the_same_completions_and_calls_may_overlap(room: Ro
     alone = generate(room)
     busy = room.stub.Generate(LONG)
     next(iter(busy))
-    assert generate(room, group_size=2)[0] == alone[0]
+    beside = generate(room, group_size=2)[0]
+    assert beside.token_ids == alone[0].token_ids
+    assert beside.logprobs == pytest.approx(alone[0].logprobs, abs=1e-5)
     assert score(room, alone).policy_version == 0
     busy.cancel()
 
@@ -133,6 +135,16 @@ def test_a_restored_policy_goes_on_to_the_same_bits(room: Room) -> None:
     assert (saved.name, saved.version) == ("two", 2)
 
 
+def test_a_room_set_up_so_keeps_its_last_and_best_checkpoints_alone(tmp_path: Path) -> None:
+    with Room(TORCH, tmp_path, BACKSIGHT_CHECKPOINTS_KEEP_LAST="2", BACKSIGHT_CHECKPOINTS_KEEP_BEST="1") as room:
+        for name, rating in [("a", 0.9), ("b", 0.1), ("c", None), ("d", 0.5), ("e", 0.2)]:
+            room.stub.SaveCheckpoint(proto.SaveCheckpointRequest(name=name, score=rating))
+            time.sleep(0.002)
+        listed = room.stub.ListCheckpoints(proto.ListCheckpointsRequest()).checkpoints
+        assert [(each.name, each.score) for each in listed] == [("e", 0.2), ("d", 0.5), ("a", 0.9), ("initial", 0)]
+        assert sorted(file.suffix for file in (tmp_path / "checkpoints").iterdir()).count(".json") == 3
+
+
 def test_a_damaged_checkpoint_is_refused_and_replaces_nothing(room: Room, tmp_path: Path) -> None:
     restore(room)
     completions = generate(room)
@@ -156,11 +168,13 @@ def test_a_damaged_checkpoint_is_refused_and_replaces_nothing(room: Room, tmp_pa
 
 def test_sigterm_drains_calls_in_flight(tmp_path: Path) -> None:
     with Room(TORCH, tmp_path) as room:
-        call = iter(room.stub.Generate(LONG))
+        sampling = proto.Sampling(temperature=3, max_tokens=60, seed=1)
+        prompts = [proto.Prompt(token_ids=[1, 5])]
+        call = iter(room.stub.Generate(proto.GenerateRequest(prompts=prompts, group_size=12, sampling=sampling)))
         received = [next(call)]
         room.process.send_signal(signal.SIGTERM)
         received += list(call)
-        assert len(received) == 32
+        assert len(received) == 12
         assert room.process.wait(timeout=30) == 0
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 import torch
 
+from policy_torch.checkpoint import Retention
 from policy_torch.config import PolicyConfig, SettingsError, read_config
 from policy_torch.core import Core, CoreOptions, local_rank
 from policy_torch.engine import Engine
@@ -44,7 +45,9 @@ def _work(config: PolicyConfig) -> int:
     group = Group.join(device, config.group_timeout_s)
     texts = read_texts(config.model)
     model = ModelOptions(config.model, device, compute_type(config.compute, device), config.recompute_layers)
-    core = Core(CoreOptions(model, config.checkpoints, config.generation_slots, config.micro_batch_tokens), group)
+    retention = Retention(config.keep_last or None, config.keep_best or None)
+    slots, tokens = config.generation_slots, config.micro_batch_tokens
+    core = Core(CoreOptions(model, config.checkpoints, slots, tokens, retention), group)
     facts = {"model": core.model.card.name, "parameters": core.model.card.parameter_count, "device": str(device)}
     log.info("model loaded", extra={"facts": facts | {"ranks": group.size, "compute": str(model.compute)}})
     if group.rank == 0:

@@ -46,7 +46,7 @@ TEXT_FILES = [
     "merges.txt",
 ]
 _FORMAT = {"format": "backsight-checkpoint", "formatVersion": 1}
-_PARTS = ("weights", "teacher", "reference", "firstMoment", "secondMoment")
+_PARTS = ("weights", "teacher", "reference", "firstMoment", "secondMoment", "adapter")
 _PIECE = 16 * 2**20
 
 
@@ -58,6 +58,18 @@ class CheckpointInfo:
     version: int
     size_bytes: int
     created_at_ms: int
+    #: How good its weights are, if who saved it said so.
+    score: float | None = None
+
+
+@dataclass(frozen=True)
+class Retention:
+    """Which checkpoints stay when another is saved; both None: all."""
+
+    #: So many of the newest.
+    last: int | None = None
+    #: So many of those with the highest scores; of equal ones the newest.
+    best: int | None = None
 
 
 def require_name(name: str) -> None:
@@ -72,11 +84,12 @@ def require_name(name: str) -> None:
 class Checkpoints:
     """The checkpoints of one policy; the caller sees to it that nobody writes the weights meanwhile."""
 
-    def __init__(self, folder: Path, policy: Policy) -> None:
+    def __init__(self, folder: Path, policy: Policy, retention: Retention | None = None) -> None:
         self.folder, self._policy = folder, policy
+        self._retention = retention or Retention()
         self._started_at_ms = _now_ms()
 
-    def save(self, name: str) -> CheckpointInfo:
+    def save(self, name: str, score: float | None = None) -> CheckpointInfo:
         """Writes the whole state atomically. All ranks call it together."""
         require_name(name)
         policy = self._policy
@@ -87,7 +100,10 @@ class Checkpoints:
         if policy.moments is not None:
             sets |= {"firstMoment": policy.moments.first, "secondMoment": policy.moments.second}
         data = f"{name}@{secrets.token_hex(6)}"
-        return self._together(name, lambda: self._write(name, data, sets), lambda: self._discard(data))
+        saved = self._together(name, lambda: self._write(name, data, sets, score), lambda: self._discard(data))
+        if policy.model.group.rank == 0:
+            self._retain()
+        return saved
 
     def restore(self, name: str) -> CheckpointInfo:
         """Reads the whole state before any of it is taken over. All ranks call it together."""
@@ -152,7 +168,22 @@ class Checkpoints:
         assert result is not None
         return result
 
-    def _write(self, name: str, data: str, sets: dict[str, WeightSet]) -> CheckpointInfo:
+    def _retain(self) -> None:
+        """Removes what the retention does not keep, oldest first; the newest always stays."""
+        last, best = self._retention.last, self._retention.best
+        if last is None and best is None:
+            return
+        everything = [each for each in self.list() if each.name != INITIAL]
+        scored = [each for each in everything if each.score is not None]
+        ranked = sorted(scored, key=lambda each: -(each.score or 0.0))
+        kept = [*everything[: last or 1], *ranked[: best or 0]]
+        for each in reversed([each for each in everything if each not in kept]):
+            data = self._manifest(each.name)["folder"]
+            # Without its manifest a checkpoint is none; data that a crash leaves is for the sweep.
+            (self.folder / f"{each.name}.json").unlink(missing_ok=True)
+            shutil.rmtree(self.folder / data, ignore_errors=True)
+
+    def _write(self, name: str, data: str, sets: dict[str, WeightSet], score: float | None) -> CheckpointInfo:
         policy, folder = self._policy, self.folder
         writes = policy.model.group.rank == 0
         failure: OSError | None = None
@@ -174,6 +205,8 @@ class Checkpoints:
             "files": files,
             "extra": {},
         }
+        if score is not None:
+            manifest["score"] = score
         if writes:
             _sync_folder(folder / data)
             part_file = folder / f".{data}.json"
@@ -210,6 +243,9 @@ class Checkpoints:
 
     def _read(self, name: str) -> tuple[CheckpointInfo, Snapshot]:
         manifest = self._manifest(name)
+        if "adapter" in manifest["files"]:
+            problem = "holds an adapter and its optimizer; this engine trains all weights"
+            raise CheckpointError("invalid", str(self.folder / f"{name}.json"), problem)
         sets: dict[str, WeightSet] = {}
         for part, written in manifest["files"].items():
             file = self.folder / manifest["folder"] / f"{part}.safetensors"
@@ -319,12 +355,13 @@ _RULES: dict[str, Callable[[Any], bool]] = {
     "version": _is_count,
     "optimizerSteps": _is_count,
     "createdAtMs": _is_count,
+    "score": lambda value: value is None or (isinstance(value, int | float) and not isinstance(value, bool)),
 }
 
 
 def _info(name: str, manifest: dict[str, Any]) -> CheckpointInfo:
     size = sum(file["sizeBytes"] for file in manifest["files"].values())
-    return CheckpointInfo(name, manifest["version"], size, manifest["createdAtMs"])
+    return CheckpointInfo(name, manifest["version"], size, manifest["createdAtMs"], manifest.get("score"))
 
 
 def _invalid(file: Path, tensor: str, problem: str) -> CheckpointError:

@@ -34,6 +34,9 @@ class PolicyConfig:
     max_examples: int
     max_pending_completions: int
     group_timeout_s: int
+    #: Checkpoints that stay when another is saved; 0 sets no such limit.
+    keep_last: int
+    keep_best: int
 
 
 def read_config(environment: Mapping[str, str]) -> PolicyConfig:
@@ -55,6 +58,8 @@ def read_config(environment: Mapping[str, str]) -> PolicyConfig:
         micro_batch_tokens=reader.integer("BACKSIGHT_MICRO_BATCH_TOKENS", 8, 4_194_304, 4096),
         max_examples=reader.integer("BACKSIGHT_MAX_EXAMPLES", 1, 1_000_000, 16_384),
         max_pending_completions=reader.integer("BACKSIGHT_MAX_PENDING_COMPLETIONS", 1, 1_000_000, 16_384),
+        keep_last=reader.integer("BACKSIGHT_CHECKPOINTS_KEEP_LAST", 1, 1_000_000, 0),
+        keep_best=reader.integer("BACKSIGHT_CHECKPOINTS_KEEP_BEST", 1, 1_000_000, 0),
         group_timeout_s=reader.integer("BACKSIGHT_GROUP_TIMEOUT_SECONDS", 1, 86_400, 600),
     )
     if reader.problems:

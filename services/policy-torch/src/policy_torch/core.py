@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from policy_torch.batches import Continuation
-from policy_torch.checkpoint import Checkpoints
+from policy_torch.checkpoint import Checkpoints, Retention
 from policy_torch.errors import CancelledWork, CheckpointError, FullError, InputError, UnsupportedError
 from policy_torch.generate import Decoder, Finished, Sample
 from policy_torch.group import Group
@@ -70,6 +70,7 @@ class Train:
 @dataclass(frozen=True)
 class Save:
     name: str
+    score: float | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ class CoreOptions:
     generation_slots: int
     #: Tokens in one forward and backward pass, on each rank.
     micro_batch_tokens: int
+    retention: Retention = field(default_factory=Retention)
 
 
 class Core:
@@ -119,7 +121,7 @@ class Core:
         self.options, self.group = options, group
         self.model = LoadedModel(options.model, group)
         self.policy = Policy(self.model)
-        self.checkpoints = Checkpoints(options.checkpoints, self.policy)
+        self.checkpoints = Checkpoints(options.checkpoints, self.policy, options.retention)
         self.checkpoints.sweep()
         self.decoder = self._new_decoder()
 
@@ -148,8 +150,8 @@ class Core:
                 return self._score(action, checkpoint)
             case Train(plan, examples):
                 return self._train(plan, examples, checkpoint)
-            case Save(name):
-                return self.checkpoints.save(name)
+            case Save(name, rating):
+                return self.checkpoints.save(name, rating)
             case Restore(name):
                 return self.checkpoints.restore(name)
             case Export(name):

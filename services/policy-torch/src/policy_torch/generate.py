@@ -96,7 +96,8 @@ class Decoder:
         prompts = [Continuation(list(ids), [0]) for ids in by_prompt]
         groups = list(by_prompt.values())
         finished: list[Finished] = []
-        for items in pack(prompts, self._token_budget):
+        for rows in pack(prompts, self._token_budget):
+            items = [item for row in rows for item in row]
             finished += self._read([prompts[item] for item in items], [groups[item] for item in items], version)
         return finished
 
@@ -122,7 +123,7 @@ class Decoder:
     def _read(self, prompts: list[Continuation], groups: list[list[Sample]], version: int) -> list[Finished]:
         """One pass over distinct prompts, and a row for each of their samples."""
         model = self._model
-        batch = assemble(prompts, list(range(len(prompts))), model.device)
+        batch = assemble(prompts, [[index] for index in range(len(prompts))], model.device)
         fresh = SlotCache()
 
         def work(module: PolicyModel) -> Tensor:

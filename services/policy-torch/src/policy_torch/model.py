@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from transformers import AutoModelForCausalLM
 
-from policy_torch.batches import MicroBatch
+from policy_torch.batches import Continuation, MicroBatch, assemble
 from policy_torch.errors import CheckpointError, UnsupportedError
 from policy_torch.group import Group
 from policy_torch.head import Head
@@ -83,9 +83,13 @@ class PolicyModel(nn.Module):
     def hidden(self, batch: MicroBatch) -> Tensor:
         """Final hidden states that predict the completion tokens. Shape [N, D].
 
-        Rows are padded on the right, where a causal model does not look, so no mask is needed.
+        Rows are padded on the right, where a causal model does not look, so only rows that share a prompt need a mask.
         """
-        states = self.language_model.base_model(input_ids=batch.ids, use_cache=False).last_hidden_state  # [B, T, D]
+        inputs: dict[str, Any] = {"input_ids": batch.ids, "use_cache": False}
+        if batch.positions is not None:
+            dtype = self.language_model.get_input_embeddings().weight.dtype
+            inputs |= {"position_ids": batch.positions, "attention_mask": batch.mask(dtype)}
+        states = self.language_model.base_model(**inputs).last_hidden_state  # [B, T, D]
         return states.flatten(0, 1).index_select(0, batch.rows)
 
 
@@ -99,6 +103,8 @@ class LoadedModel:
         self.config = language_model.config
         module = PolicyModel(language_model)
         _check_head(module, options.folder)
+        #: Width by which to weigh whether completions share a prompt's reading; None where the architecture cannot.
+        self.sharing_width = _sharing_width(module)
         named = _named_parameters(module)
         self.card = _card(options.folder, language_model, sum(each.numel() for _, each in named))
         if options.recompute_layers:
@@ -197,6 +203,23 @@ def _check_head(module: PolicyModel, folder: Path) -> None:
             "ARCHITECTURE",
             f"{folder}: {module.language_model.config.model_type} forms logits in a way that is unknown here.",
         )
+
+
+@torch.no_grad()
+def _sharing_width(module: PolicyModel) -> int | None:
+    """Whether two completions in one row behind their prompt give what each gives alone: not where attention goes by place."""
+    both = [Continuation([1, 2, 3, 4, 5, 6], [7, 8, 9, 6]), Continuation([1, 2, 3, 4, 5, 6], [5, 6, 7, 8, 9])]
+    cpu = torch.device("cpu")
+    alone = torch.cat([module.hidden(assemble(both, [[item]], cpu)) for item in (0, 1)])
+    try:
+        together = module.hidden(assemble(both, [[0, 1]], cpu))
+    except (RuntimeError, TypeError, ValueError):
+        return None
+    sliding = set(getattr(module.language_model.config.get_text_config(), "layer_types", None) or []) - {
+        "full_attention"
+    }
+    same = torch.allclose(alone, together, rtol=1e-3, atol=1e-4)
+    return alone.shape[1] if same and not sliding else None
 
 
 def _card(folder: Path, model: LanguageModel, parameter_count: int) -> ModelCard:

@@ -99,7 +99,11 @@ def report(trained: TrainReport) -> proto.TrainStepResponse:
 
 def checkpoint(info: CheckpointInfo) -> proto.Checkpoint:
     return proto.Checkpoint(
-        name=info.name, version=info.version, size_bytes=info.size_bytes, created_at_ms=info.created_at_ms
+        name=info.name,
+        version=info.version,
+        size_bytes=info.size_bytes,
+        created_at_ms=info.created_at_ms,
+        score=info.score,
     )
 
 

@@ -43,14 +43,15 @@ def score(
     """
     group = model.group
     mine: dict[int, CompletionScore] = {}
-    for items in deal(pack(continuations, token_budget), group.rank, group.size):
+    packed = pack(continuations, token_budget, model.sharing_width)
+    for rows in deal(packed, group.rank, group.size):
         checkpoint()
-        batch = assemble(continuations, items, model.device)
+        batch = assemble(continuations, rows, model.device)
         columns = model.run(partial(_figures, batch=batch, temperature=temperature, top_k=top_k))
         begin = 0
         for item, count in zip(batch.items, batch.counts, strict=True):
-            rows = slice(begin, begin + count)
-            mine[item] = CompletionScore(*(column[rows].flatten().tolist() for column in columns))
+            tokens = slice(begin, begin + count)
+            mine[item] = CompletionScore(*(column[tokens].flatten().tolist() for column in columns))
             begin += count
     found = {item: each for part in group.gather(mine) for item, each in part.items()}
     return [found[item] for item in range(len(continuations))]

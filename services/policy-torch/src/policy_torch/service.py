@@ -21,10 +21,11 @@ from policy_torch.checkpoint import INITIAL, CheckpointInfo, require_name
 from policy_torch.core import Copy, Export, Restore, Save, Train
 from policy_torch.edge import Calls, refuse
 from policy_torch.engine import Engine
-from policy_torch.errors import CheckpointError, Violation
+from policy_torch.errors import CheckpointError, InputError, Violation
 from policy_torch.failures import failed_precondition, invalid_argument, unimplemented
 from policy_torch.pull import SENT_TYPES, WeightSource, messages
 from policy_torch.unpack import read_transaction, unpack_generate, unpack_score
+from policy_torch.violations import number
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +104,10 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):  # type: ignore[misc
 
     async def SaveCheckpoint(self, request: proto.SaveCheckpointRequest, context: Any) -> proto.SaveCheckpointResponse:
         require_name(request.name)
-        info: CheckpointInfo = await self._engine.call(Save(request.name))
+        score = request.score if request.HasField("score") else None
+        if wrong := number("score", score):
+            raise InputError(wrong)
+        info: CheckpointInfo = await self._engine.call(Save(request.name, score))
         log.info("checkpoint saved", extra={"facts": {"checkpoint": info.name, "version": info.version}})
         return proto.SaveCheckpointResponse(checkpoint=pack.checkpoint(info))
 
@@ -126,9 +130,9 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):  # type: ignore[misc
     async def ExportCheckpoint(
         self, request: proto.ExportCheckpointRequest, context: Any
     ) -> proto.ExportCheckpointResponse:
-        if request.layout == proto.EXPORT_LAYOUT_PEFT:
-            raise refuse(unimplemented("PEFT_EXPORT", "This engine trains no adapter to export."))
         require_name(request.name)
+        if request.layout == proto.EXPORT_LAYOUT_PEFT:
+            raise refuse(unimplemented("PEFT_EXPORT", "The policy trains no adapter that could be exported."))
         path, version = await self._engine.call(Export(request.name))
         log.info("weights exported", extra={"facts": {"path": path, "version": version}})
         return proto.ExportCheckpointResponse(path=path, version=version)

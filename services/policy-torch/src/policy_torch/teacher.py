@@ -58,15 +58,15 @@ class Teacher:
             total += len(example.completion_ids)
         chosen = [index for index, example in enumerate(examples) if example.distilled(objective)]
         continuations = [examples[index].for_teacher() for index in chosen]
-        passes = pack(continuations, self._token_budget)
+        passes = pack(continuations, self._token_budget, model.sharing_width)
         passes += [[] for _ in range(model.group.most(len(passes)) - len(passes))]
         with self._policy.parameters.exchanged(weights):
             if name not in self._heads:
                 self._heads[name] = model.head_copy()
             head = self._heads[name]
             hidden = torch.zeros(total, head.weight.shape[1], dtype=head.weight.dtype, device=model.device)  # [N, D]
-            for items in passes:
-                batch = assemble(continuations, items, model.device)
+            for rows in passes:
+                batch = assemble(continuations, rows, model.device)
                 states = model.run(partial(PolicyModel.hidden, batch=batch))
                 begin = 0
                 for item, count in zip(batch.items, batch.counts, strict=True):

@@ -169,15 +169,16 @@ class Transaction:
         losses, means = TermLosses(), Means()
         contributing = [each for each in share if each.example.contributes(objective)]
         continuations = [each.example.for_student() for each in contributing]
-        for items in deal(pack(continuations, self._token_budget), model.group.rank, model.group.size):
+        packed = pack(continuations, self._token_budget, model.sharing_width)
+        for rows in deal(packed, model.group.rank, model.group.size):
             self._checkpoint()
-            chosen = [contributing[item] for item in items]
+            batch = assemble(continuations, rows, model.device)
+            chosen = [contributing[item] for item in batch.items]
             teaching = None
             if objective.distillation is not None:
                 with self._stopwatch.measure("teacher"):
                     teaching = teacher.teach(objective, [each.example for each in chosen])
             with self._stopwatch.measure("gradient"):
-                batch = assemble(continuations, items, model.device)
                 lesson = Lesson(objective, _tokens(objective, batch, chosen), teaching)
                 torch.autograd.backward(model.run(partial(_loss, batch=batch, lesson=lesson)))
                 add_tokens(objective, lesson.figures, chosen, compare_sampling, losses, means)
