@@ -133,16 +133,26 @@ describe('a run over real rooms', () => {
   }, 120_000);
 
   it('brings a killed policy back and plays on as if nothing had happened', async () => {
-    const { house: room, runId } = await begin();
-    await phase(room, runId, { step: 2, phase: 'rollout', done: 1 });
-    await room.kill('policy');
-    await room.revive('policy');
-    await phase(room, runId, { step: 4, phase: 'train', done: 0 });
-    await room.kill('policy');
-    await room.revive('policy');
+    const checkpoint = { everySteps: 3 };
+    const { house: room, runId } = await begin({ checkpoint });
+    for (const moment of [
+      { step: 2, phase: 'rollout', done: 1 },
+      { step: 5, phase: 'train', done: 0 },
+    ]) {
+      await phase(room, runId, moment);
+      await room.kill('policy');
+      await room.revive('policy');
+    }
     const events = await follow(room, runId);
     await expectWholeRun(room, runId, events);
-    expect(ofKind(events, 'warning').map(({ code }) => code)).toEqual(['policy-restored', 'policy-restored']);
+    expect(ofKind(events, 'warning').map(({ message }) => message)).toEqual([
+      expect.stringMatching(
+        /brought back to step 1 from checkpoint initial, and trained again on the rollouts since step 0/,
+      ),
+      expect.stringMatching(
+        /brought back to step 4 from checkpoint .*-step-3, and trained again on the rollouts since step 3/,
+      ),
+    ]);
     await expectSameAsUndisturbed(room, runId);
   }, 120_000);
 

@@ -15,10 +15,12 @@ const MOST_RECOVERIES = 3;
 /** Takes steps until all are taken or `shouldPause` says to rest between two. */
 export async function conduct(run: OpenRun, shouldPause: () => boolean): Promise<Ending> {
   try {
-    await takeHold(run);
     let step = await stepsFinished(run);
+    let held = false;
     for (let recoveries = 0; ;) {
       try {
+        if (!held) await takeHold(run);
+        held = true;
         const last = step === run.recipe.steps || (await isSolved(run, step));
         await saveIfDue(run, step, last);
         await evaluateIfDue(run, step, last);
@@ -35,8 +37,8 @@ export async function conduct(run: OpenRun, shouldPause: () => boolean): Promise
         if (!(error instanceof PolicyMovedOnError) || recoveries === MOST_RECOVERIES) throw error;
         recoveries += 1;
         run.logger.warn({ err: error, step }, 'the policy has moved on');
+        held = false;
         await run.ahead.abandon();
-        await takeHold(run);
       }
     }
   } finally {

@@ -109,30 +109,76 @@ describe('a coordinator that starts again', () => {
     expect(ofKind(events, 'stateChanged').at(-1)?.state).toBe(RunState.SUCCEEDED);
   });
 
-  it('fails a run whose policy is lost, and says what would help', async () => {
+  it('trains a lost policy again from the journal, since the last checkpoint or the beginning', async () => {
+    for (const checkpoint of [{ everySteps: 2 }, { everySteps: 0 }]) {
+      const house = await openHouse();
+      const delays = [0, 0, 0, 60_000].map((ms) => ({ kind: 'delay' as const, ms }));
+      house.policy.faults.add('trainStep', ...delays);
+      const policy = { address: house.addresses.policy, start: 'initial' };
+      const { runId } = await house.create({ steps: 4, policy, checkpoint });
+      await eventually(() => house.policy.calls('trainStep') === 4, 'the fourth TrainStep');
+      await house.shutDown();
+      house.policy.version = 0;
+      const begun = house.world.begun.length;
+      await house.restart();
+      const events = await follow(house, runId);
+      expect(ofKind(events, 'stepFinished').map(({ step }) => step)).toEqual([1, 2, 3, 4]);
+      const first = checkpoint.everySteps === 2 ? 3 : 1;
+      const versions = house.policy.taken.map(({ version }) => version);
+      expect(versions).toEqual([2, 4, 6, ...[2, 4, 6].slice(first - 1), 8]);
+      // On the very same examples; nothing is sampled or played again.
+      const [again, before] = [house.policy.taken[3], house.policy.taken[first - 1]];
+      expect(again?.examples).toEqual(before?.examples);
+      expect(again?.plan).toEqual(before?.plan);
+      expect(house.world.begun).toHaveLength(begun);
+      expect(ofKind(events, 'warning')).toEqual([
+        {
+          code: 'policy-restored',
+          message: expect.stringMatching(
+            new RegExp(
+              `brought back to step 3 .*, and trained again on the rollouts since step ${first - 1}\\.$`,
+            ),
+          ) as unknown as string,
+        },
+      ]);
+    }
+  });
+
+  it('is not put off by a policy that is lost again while it trains from the journal', async () => {
     const house = await openHouse();
-    house.policy.faults.add(
-      'trainStep',
-      { kind: 'delay', ms: 0 },
-      { kind: 'delay', ms: 0 },
-      { kind: 'delay', ms: 60_000 },
-    );
-    const { runId } = await house.create({ steps: 4, checkpoint: { everySteps: 1 } });
+    const delays = [0, 0, 60_000].map((ms) => ({ kind: 'delay' as const, ms }));
+    house.policy.faults.add('trainStep', ...delays);
+    const policy = { address: house.addresses.policy, start: 'initial' };
+    const { runId } = await house.create({ policy, checkpoint: { everySteps: 0 } });
     await eventually(() => house.policy.calls('trainStep') === 3, 'the third TrainStep');
     await house.shutDown();
-    // The policy was restarted, and the checkpoint of the last finished step holds other weights.
-    house.policy.version = 1;
-    await house.policyClient.saveCheckpoint({ name: `${runId}-step-2` });
+    house.policy.version = 0;
+    // The first is trained again; then the policy is restarted, and the second finds other weights.
+    house.policy.faults.add('trainStep', { kind: 'delay', ms: 0 }, { kind: 'delay', ms: 200 });
+    await house.restart();
+    await eventually(() => house.policy.calls('trainStep') === 5, 'the second, again');
+    house.policy.version = 0;
+    const events = await follow(house, runId);
+    expect(ofKind(events, 'stateChanged').at(-1)?.state).toBe(RunState.SUCCEEDED);
+    expect(house.policy.taken.map(({ version }) => version)).toEqual([2, 4, 2, 2, 4, 6]);
+  });
+
+  it('fails a run whose beginning nobody knows any more, and says so', async () => {
+    const house = await openHouse();
+    house.policy.faults.add('trainStep', { kind: 'delay', ms: 0 }, { kind: 'delay', ms: 60_000 });
+    const { runId } = await house.create({ checkpoint: { everySteps: 0 } });
+    await eventually(() => house.policy.calls('trainStep') === 2, 'the second TrainStep');
+    await house.shutDown();
     house.policy.version = 33;
     await house.restart();
     const events = await follow(house, runId);
     expect(ofKind(events, 'stateChanged').at(-1)).toEqual({
       state: RunState.FAILED,
       failure: expect.stringMatching(
-        /is at version 33; the run left it at version 4 after step 2, or at 6 had step 3 been taken\. There is no checkpoint of step 2/,
+        /is at version 33; the run left it at version 2 after step 1, or at 4 had step 2 been taken\. No checkpoint of this run is left/,
       ) as unknown as string,
     });
-    expect(house.policy.taken).toHaveLength(2);
+    expect(house.policy.taken).toHaveLength(1);
   });
 
   it('throws away what a policy that was restarted in the middle of a step has written', async () => {

@@ -1,10 +1,13 @@
 /** Takes hold of a run's policy: for the first time, or after a crash, a pause or a failure. */
+import type { Checkpoint } from '@backsight/contract/policy';
 import { describeError, readFailure } from '@backsight/rpc';
 import { patiently } from '../rooms/patience.js';
 import { deadlines } from '../rooms/rooms.js';
 import type { RunRecord, StepRecord } from '../store/run-record.js';
+import { makeExamples } from './examples.js';
 import { type OpenRun, warn } from './open-run.js';
 import { describePolicy } from './players.js';
+import { train } from './train.js';
 
 /** The policy is not where the run left it, and the run cannot bring it back. */
 export class PolicyLostError extends Error {
@@ -30,7 +33,7 @@ export interface Findings {
  *
  * - `start`: nothing is trained yet; begin with the weights that the recipe names.
  * - `continue`: the policy is where the run left it, or where the announced step takes it: training finds out which.
- * - `restore`: the policy is elsewhere; only a checkpoint of the last finished step brings it back.
+ * - `restore`: the policy is elsewhere; a checkpoint, and the journal of the steps since, bring it back.
  */
 export type Decision = 'start' | 'continue' | 'restore';
 
@@ -60,18 +63,19 @@ export async function takeHold(run: OpenRun): Promise<void> {
 
 async function start(run: OpenRun, record: RunRecord, announced: StepRecord | undefined): Promise<void> {
   const { runId, recipe, store, players } = run;
-  const { start: name } = recipe.policy;
+  const { start: name, address } = recipe.policy;
   if (name === 'current' && announced !== undefined) {
     const { version } = await describePolicy(players.policy, players.patience);
     throw new PolicyLostError(elsewhere(run, record, announced, version));
   }
   // What other weights have sampled is not this run's.
   await store.journal.discardStep(runId, record.step + 1);
+  await store.runs.letGo(address);
   const version =
     name === 'current'
       ? (await describePolicy(players.policy, players.patience)).version
       : await restoreCheckpoint(run, name);
-  await store.runs.takeHold(runId, recipe.policy.address, version);
+  await store.runs.takeHold(runId, address, version);
 }
 
 async function restore(
@@ -80,37 +84,61 @@ async function restore(
   announced: StepRecord | undefined,
   found: number,
 ): Promise<void> {
-  const { runId, recipe, store, players } = run;
-  const last = await store.journal.step(runId, record.step);
-  const checkpoints = await patiently(
-    `the policy at ${players.policy.address}`,
-    players.patience,
-    async () => {
-      const options = { signal: players.patience.signal, deadlineMs: deadlines.describe };
-      return (await players.policy.client.listCheckpoints({}, options)).checkpoints;
-    },
-  );
-  const kept = checkpoints.find(
-    ({ name, version }) => name === last?.checkpoint && version === record.policyVersion,
-  );
-  if (kept === undefined) {
-    const older = (await store.journal.checkpointed(runId)).at(-1);
-    const listed = checkpoints.some(({ name }) => name === older?.checkpoint);
+  const { runId, recipe, store } = run;
+  const base = await baseOf(run, record);
+  if (base === undefined) {
     throw new PolicyLostError(
-      `${elsewhere(run, record, announced, found)} There is no checkpoint of step ${record.step} to restore.${
-        older?.checkpoint === undefined || !listed
-          ? ''
-          : ` The last one is of step ${older.step}, from which a fork goes on.`
-      }`,
+      `${elsewhere(run, record, announced, found)} No checkpoint of this run is left to bring it back from.`,
     );
   }
-  const version = await restoreCheckpoint(run, kept.name);
-  await store.runs.takeHold(runId, recipe.policy.address, version);
+  await store.runs.letGo(recipe.policy.address);
+  await restoreCheckpoint(run, base.checkpoint);
+  for (let step = base.step + 1; step <= record.step; step += 1) await trainAgain(run, step);
+  await store.runs.takeHold(runId, recipe.policy.address, record.policyVersion ?? 0);
+  const again =
+    base.step === record.step ? '' : `, and trained again on the rollouts since step ${base.step}`;
   await warn(
     run,
     'policy-restored',
-    `The policy was at version ${found}; it was brought back to step ${record.step} from checkpoint ${kept.name}.`,
+    `The policy was at version ${found}; it was brought back to step ${record.step} from checkpoint ${base.checkpoint}${again}.`,
   );
+}
+
+/** The last point of a run that the policy still has weights of: a finished step, or the beginning (step 0). */
+async function baseOf(
+  run: OpenRun,
+  record: RunRecord,
+): Promise<{ readonly step: number; readonly checkpoint: string } | undefined> {
+  const { runId, recipe, store } = run;
+  const listed = await checkpointsOf(run);
+  const isThere = (checkpoint: string | undefined, version: number | undefined): checkpoint is string =>
+    listed.some((each) => each.name === checkpoint && each.version === version);
+  const saved = [...(await store.journal.checkpointed(runId))].reverse();
+  for (const { step, checkpoint, expectedVersion } of saved) {
+    if (step <= record.step && isThere(checkpoint, expectedVersion)) return { step, checkpoint };
+  }
+  const { start: name } = recipe.policy;
+  const first = await store.journal.step(runId, 1);
+  return isThere(name, first?.startVersion) ? { step: 0, checkpoint: name } : undefined;
+}
+
+/** Takes a finished step's transaction once more, on the rollouts that the journal has of it. */
+async function trainAgain(run: OpenRun, step: number): Promise<void> {
+  const { runId, recipe, store, players } = run;
+  const transaction = await store.journal.step(runId, step);
+  if (transaction === undefined) throw new Error(`The journal of run ${runId} has no step ${step}.`);
+  if (transaction.expectedVersion === transaction.startVersion) return;
+  const rollouts = await store.journal.rollouts(runId, step);
+  const { renderer, policyCard } = players;
+  run.logger.info({ step }, 'training again from the journal');
+  await train(run, transaction, makeExamples(rollouts, recipe, renderer, policyCard.contextWindow));
+}
+
+async function checkpointsOf({ players: { policy, patience } }: OpenRun): Promise<readonly Checkpoint[]> {
+  return patiently(`the policy at ${policy.address}`, patience, async () => {
+    const options = { signal: patience.signal, deadlineMs: deadlines.describe };
+    return (await policy.client.listCheckpoints({}, options)).checkpoints;
+  });
 }
 
 /** Restores a checkpoint and returns its version. */

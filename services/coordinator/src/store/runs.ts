@@ -172,6 +172,11 @@ export class RunStore {
     return row?.run_id;
   }
 
+  /** Records that a policy's weights are nobody's, before they are replaced: a crash in between must not look like a hold. */
+  async letGo(policyAddress: string): Promise<void> {
+    await this.#db.deleteFrom('policies').where('address', '=', policyAddress).execute();
+  }
+
   /** Records that a run has taken hold of its policy, which is at this version. */
   async takeHold(runId: string, policyAddress: string, policyVersion: number): Promise<void> {
     await this.#db.transaction().execute(async (query) => {
