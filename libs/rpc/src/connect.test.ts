@@ -252,6 +252,34 @@ describe('retry', () => {
   };
   const quick = { attempts: 3, baseDelayMs: 10 };
 
+  it('reads UNAVAILABLE when HTTP/2 gives up a connection on which calls were cancelled by the thousand', async () => {
+    const seen = { begun: 0 };
+    const describe: EnvironmentServiceImplementation['describe'] = async (_request, { signal }) => {
+      seen.begun += 1;
+      await delay(600_000, undefined, { signal });
+      return {};
+    };
+    const { client } = await environment({ describe }, { retry: false, deadlineMs: 300_000 });
+    const held = client.describe({}).then(
+      () => undefined,
+      (error: unknown) => readFailure(error),
+    );
+    await until(() => seen.begun === 1);
+    // HTTP/2 forgives a thousand in a burst, and 33 a second.
+    for (let round = 0; round < 4; round++) {
+      const controller = new AbortController();
+      const calls = Array.from({ length: 300 }, () => client.describe({}, { signal: controller.signal }));
+      const begun = seen.begun;
+      await until(() => seen.begun > begun);
+      controller.abort();
+      await Promise.allSettled(calls);
+    }
+    const failure = await held;
+    expect(failure?.code).toBe('UNAVAILABLE');
+    expect(failure?.message).toMatch(/cannot be reached: the connection broke$/);
+    expect(await codeOf(client.listTasks({}))).toBe('OK');
+  });
+
   it('calls an idempotent method again until it answers', async () => {
     const { times, describe } = failing([unavailable('away', 0), resourceExhausted('full', 0)]);
     const { client } = await environment({ describe }, { retry: quick });

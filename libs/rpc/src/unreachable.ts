@@ -13,7 +13,7 @@ export function unreachable(name: string, address: string): ClientMiddleware {
       const room = `the ${name} at ${address}`;
       const reason = reasonOf(error);
       if (reason !== undefined)
-        throw new ClientError(call.method.path, error.code, `${room} cannot be reached: ${reason}`);
+        throw new ClientError(call.method.path, Status.UNAVAILABLE, `${room} cannot be reached: ${reason}`);
       if (isUnknownMethod(error)) {
         const [, service = '', method = ''] = call.method.path.split('/');
         throw new ClientError(call.method.path, error.code, `${room} does not serve ${method} of ${service}`);
@@ -24,6 +24,9 @@ export function unreachable(name: string, address: string): ClientMiddleware {
 }
 
 function reasonOf({ code, details }: ClientError): string | undefined {
+  // HTTP/2 closes a connection on which too many calls are cancelled, and every call on it ends so: no fault of theirs.
+  if (code === Status.INTERNAL && /^Received RST_STREAM .*Session closed/.test(details))
+    return 'the connection broke';
   if (code !== Status.UNAVAILABLE) return undefined;
   if (details.startsWith('Name resolution failed')) return 'its name is not known';
   const refused = /(?:connect|read|write) E[A-Z]+(?: [^\s]+:\d+)?/.exec(details)?.[0];
