@@ -108,6 +108,7 @@ describe('connect', () => {
   it('ends a unary call at its deadline, and says which call', async () => {
     const { seen, describe } = patient();
     const { client } = await environment({ describe }, { deadlineMs: 80, retry: false });
+    await client.listTasks({}, { deadlineMs: 20_000 }); // the connection is there, however busy the machine
     await expect(client.describe({})).rejects.toThrow(
       'backsight.environment.v1.EnvironmentService/Describe did not answer within 80 ms',
     );
