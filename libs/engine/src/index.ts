@@ -52,7 +52,7 @@ export {
 export { modelConfigJson, parseModelConfig } from './model-config-json.js';
 export { modelTensors } from './model-tensors.js';
 export { lengthBucket, packMicroBatches, paddedLength, type MicroBatch } from './micro-batches.js';
-export { freshAdapter, mergeAdapter, type Adapter } from './lora/adapter.js';
+export { changesNothing, freshAdapter, mergeAdapter, type Adapter } from './lora/adapter.js';
 export {
   adaptedMatrices,
   adapterScale,

@@ -1,5 +1,6 @@
 import {
   AdamW,
+  changesNothing,
   mergeAdapter,
   moveTowards,
   type Adapter,
@@ -128,7 +129,9 @@ export interface Snapshot {
   readonly optimizer: AdamW | undefined;
 }
 
+/** The base itself where the adapter changes nothing yet, which spares a copy. */
 function merged(base: WeightSet, { config, adapter }: Adaptation): WeightSet {
+  if (changesNothing(config, adapter)) return base;
   const result = base.clone();
   mergeAdapter(config, base, adapter, result);
   return result;

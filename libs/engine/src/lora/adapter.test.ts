@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { llamaArchitecture, type ModelConfig } from '../model-config.js';
 import { randomWeights } from '../random-weights.js';
 import { WeightSet } from '../weights.js';
-import { freshAdapter, mergeAdapter } from './adapter.js';
+import { changesNothing, freshAdapter, mergeAdapter } from './adapter.js';
 import { adapterTable, adapterTargets, type AdapterSettings } from './adapter-settings.js';
 
 const config: ModelConfig = {
@@ -52,6 +52,10 @@ describe('freshAdapter', () => {
     const merged = base.clone();
     mergeAdapter(config, base, adapter, merged);
     expect([...merged.flat]).toEqual([...base.flat]);
+    expect(changesNothing(config, adapter)).toBe(true);
+    adapter.factors.tensor('model.layers.1.mlp.down_proj.lora_B.weight').values[5] = 1e-9;
+    expect(changesNothing(config, adapter)).toBe(false);
+    adapter.factors.tensor('model.layers.1.mlp.down_proj.lora_B.weight').values[5] = 0;
     const a = adapter.factors.tensor('model.layers.1.mlp.down_proj.lora_A.weight').values;
     const largest = Math.max(...a.map(Math.abs));
     expect(largest).toBeLessThanOrEqual(1 / Math.sqrt(12));

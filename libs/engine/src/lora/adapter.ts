@@ -28,6 +28,13 @@ export function freshAdapter(config: ModelConfig, settings: AdapterSettings, see
   return { settings, factors };
 }
 
+/** Whether every product is zero because every B is, as that of a fresh adapter. */
+export function changesNothing(config: ModelConfig, { settings, factors }: Adapter): boolean {
+  return adaptedMatrices(config, settings).every(({ up }) =>
+    factors.tensor(up).values.every((value) => value === 0),
+  );
+}
+
 /**
  * Writes W + scale B A for every targeted matrix into `merged`, a set with the base's table; its other tensors stay as they
  * are. Products are added up in float64.
