@@ -125,9 +125,10 @@ function printPhase(name: string, parts: readonly Phase[], print: (line: string)
   const durations = parts.flatMap((part) => part.durations).sort((one, other) => one - other);
   const rate = parts.reduce((sum, part) => sum + part.perSecond, 0) / parts.length;
   const idle = parts.reduce((sum, part) => sum + part.idleShare, 0) / parts.length;
+  const cpu = parts.reduce((sum, part) => sum + part.cpuMs, 0) / parts.length;
   print(
     `  ${name.padEnd(13)} ${rate.toFixed(0).padStart(5)} submissions/s, ` +
-      `p50 ${ms(quantile(durations, 0.5))}, p95 ${ms(quantile(durations, 0.95))}, machine ${percent(idle)} idle`,
+      `p50 ${ms(quantile(durations, 0.5))}, p95 ${ms(quantile(durations, 0.95))}, ${ms(cpu)} of CPU each, machine ${percent(idle)} idle`,
   );
   return rate;
 }

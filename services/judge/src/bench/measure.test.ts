@@ -27,6 +27,8 @@ describe('measure', () => {
       -2,
     );
     expect(quantile(phase.durations, 0)).toBeGreaterThan(8);
+    expect(phase.cpuMs).toBeGreaterThanOrEqual(0);
+    expect(phase.cpuMs).toBeLessThan(30);
     expect(phase.idleShare).toBeGreaterThanOrEqual(0);
     expect(phase.idleShare).toBeLessThanOrEqual(1);
   });

@@ -1,5 +1,6 @@
 /** Figures: percentiles of durations, and how idle the machine was meanwhile. */
 import { readFileSync } from 'node:fs';
+import { descendants } from '../sandbox/leftovers.js';
 
 /** What a phase of the bench came to. */
 export interface Phase {
@@ -7,6 +8,8 @@ export interface Phase {
   /** Milliseconds each, ascending. */
   readonly durations: readonly number[];
   readonly perSecond: number;
+  /** CPU time of this process and all below it, per piece of work, in milliseconds: hardly moved by what else runs. */
+  readonly cpuMs: number;
   /** Share of the machine's CPU time that nobody used, in [0, 1]. */
   readonly idleShare: number;
 }
@@ -32,6 +35,7 @@ export async function measure(
   await together(ms / 10, []);
   const durations: number[] = [];
   const clock = cpuClock();
+  const used = ownCpuMs();
   const started = performance.now();
   await together(ms, durations);
   const elapsed = performance.now() - started;
@@ -39,6 +43,7 @@ export async function measure(
     count: durations.length,
     durations: durations.sort((one, other) => one - other),
     perSecond: (durations.length / elapsed) * 1000,
+    cpuMs: (ownCpuMs() - used) / durations.length,
     idleShare: clock.idleShare(),
   };
 }
@@ -57,6 +62,22 @@ export function cpuClock(): { idleShare(): number } {
       return (after.idle - before.idle) / Math.max(1, after.all - before.all);
     },
   };
+}
+
+/** CPU time of this process, its descendants and those of them that have ended, in milliseconds. */
+function ownCpuMs(): number {
+  return [process.pid, ...descendants(process.pid)].reduce((sum, pid) => sum + cpuMsOf(pid), 0);
+}
+
+/** utime, stime, cutime and cstime of proc(5) stat, in ticks of 10 ms: fields 14 to 17, counted after the name. */
+function cpuMsOf(pid: number): number {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields.slice(11, 15).reduce((sum, ticks) => sum + 10 * Number(ticks), 0);
+  } catch {
+    return 0; // it has ended, and counts for its parent
+  }
 }
 
 /** Ticks since boot, idle and waiting for disks, and all. */
