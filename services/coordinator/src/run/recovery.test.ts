@@ -114,8 +114,7 @@ describe('a coordinator that starts again', () => {
       const house = await openHouse();
       const delays = [0, 0, 0, 60_000].map((ms) => ({ kind: 'delay' as const, ms }));
       house.policy.faults.add('trainStep', ...delays);
-      const policy = { address: house.addresses.policy, start: 'initial' };
-      const { runId } = await house.create({ steps: 4, policy, checkpoint });
+      const { runId } = await house.create({ steps: 4, checkpoint });
       await eventually(() => house.policy.calls('trainStep') === 4, 'the fourth TrainStep');
       await house.shutDown();
       house.policy.version = 0;
@@ -165,6 +164,7 @@ describe('a coordinator that starts again', () => {
 
   it('fails a run whose beginning nobody knows any more, and says so', async () => {
     const house = await openHouse();
+    house.policy.version = 5;
     house.policy.faults.add('trainStep', { kind: 'delay', ms: 0 }, { kind: 'delay', ms: 60_000 });
     const { runId } = await house.create({ checkpoint: { everySteps: 0 } });
     await eventually(() => house.policy.calls('trainStep') === 2, 'the second TrainStep');
@@ -175,7 +175,7 @@ describe('a coordinator that starts again', () => {
     expect(ofKind(events, 'stateChanged').at(-1)).toEqual({
       state: RunState.FAILED,
       failure: expect.stringMatching(
-        /is at version 33; the run left it at version 2 after step 1, or at 4 had step 2 been taken\. No checkpoint of this run is left/,
+        /is at version 33; the run left it at version 7 after step 1, or at 9 had step 2 been taken\. No checkpoint of this run is left/,
       ) as unknown as string,
     });
     expect(house.policy.taken).toHaveLength(1);

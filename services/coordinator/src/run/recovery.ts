@@ -117,9 +117,10 @@ async function baseOf(
   for (const { step, checkpoint, expectedVersion } of saved) {
     if (step <= record.step && isThere(checkpoint, expectedVersion)) return { step, checkpoint };
   }
-  const { start: name } = recipe.policy;
   const first = await store.journal.step(runId, 1);
-  return isThere(name, first?.startVersion) ? { step: 0, checkpoint: name } : undefined;
+  // Weights that had taken no step when the run began are those that the policy was started with.
+  const beginning = recipe.policy.start === 'current' ? 'initial' : recipe.policy.start;
+  return isThere(beginning, first?.startVersion) ? { step: 0, checkpoint: beginning } : undefined;
 }
 
 /** Takes a finished step's transaction once more, on the rollouts that the journal has of it. */
