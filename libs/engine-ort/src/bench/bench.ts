@@ -31,6 +31,8 @@ export interface BenchOptions {
 export interface Figures {
   /** Median over the repetitions. */
   readonly seconds: number;
+  /** Median of the seconds of all threads together. */
+  readonly cpuSeconds: number;
   readonly tokensPerSecond: number;
   /** By the operations of the plain algorithm: what is shared or left out counts as done. */
   readonly gigaflopsPerSecond: number;
@@ -45,6 +47,8 @@ export interface BenchResult {
   readonly torch: Figures;
   /** Median over the repetitions of PyTorch's seconds by the engine's, run one right after the other. */
   readonly speedup: number;
+  /** The same of CPU seconds, for a machine that others use, too. */
+  readonly cpuSpeedup: number;
   /** The engine's peak memory by PyTorch's. */
   readonly memory: number;
   readonly goals: { readonly speedup: number; readonly memory: number };
@@ -95,9 +99,7 @@ async function samples(
     for (let repetition = 0; repetition <= repetitions; repetition++) {
       const pair = { engine: await engine.run(), torch: await torch.run() };
       const kind = repetition === 0 ? 'warm-up' : `run ${repetition} of ${repetitions}`;
-      print(
-        `${name}, ${kind}: engine ${pair.engine.seconds.toFixed(2)} s, PyTorch ${pair.torch.seconds.toFixed(2)} s`,
-      );
+      print(`${name}, ${kind}: engine ${describe(pair.engine)}, PyTorch ${describe(pair.torch)}`);
       if (repetition > 0) pairs.push(pair);
     }
     return pairs;
@@ -106,12 +108,18 @@ async function samples(
   }
 }
 
+/** Seconds, and seconds of all threads together. */
+function describe({ seconds, cpuSeconds }: Sample): string {
+  return `${seconds.toFixed(2)} s (${cpuSeconds.toFixed(2)} s of CPU)`;
+}
+
 function compare(name: WorkloadName, workload: Workload, pairs: readonly Pair[]): BenchResult {
   const tokens = tokensOf(name, workload);
   const figures = (side: (pair: Pair) => Sample): Figures => {
     const seconds = median(pairs.map((pair) => side(pair).seconds));
     return {
       seconds,
+      cpuSeconds: median(pairs.map((pair) => side(pair).cpuSeconds)),
       tokensPerSecond: tokens / seconds,
       gigaflopsPerSecond: weightFlops(name, workload) / seconds / 1e9,
       peakBytes: Math.max(...pairs.map((pair) => side(pair).peakBytes)),
@@ -125,6 +133,7 @@ function compare(name: WorkloadName, workload: Workload, pairs: readonly Pair[])
     engine,
     torch,
     speedup: median(pairs.map((pair) => pair.torch.seconds / pair.engine.seconds)),
+    cpuSpeedup: median(pairs.map((pair) => pair.torch.cpuSeconds / pair.engine.cpuSeconds)),
     memory: engine.peakBytes / torch.peakBytes,
     goals: goals[name],
   };

@@ -22,10 +22,12 @@ try {
   });
   answer({ ready: engine.info.version });
   for await (const _ of createInterface({ input: process.stdin })) {
-    const begin = performance.now();
+    const [begin, cpu] = [performance.now(), process.cpuUsage()];
     await run(engine);
     const seconds = (performance.now() - begin) / 1000;
-    answer({ seconds, peakBytes: process.resourceUsage().maxRSS * 1024 });
+    const { user, system } = process.cpuUsage(cpu);
+    const peakBytes = process.resourceUsage().maxRSS * 1024;
+    answer({ seconds, cpuSeconds: (user + system) / 1e6, peakBytes });
   }
   await engine.close();
 } finally {

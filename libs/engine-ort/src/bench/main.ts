@@ -33,12 +33,13 @@ const results = await bench({
 process.stdout.write(values.json ? `${JSON.stringify(results, undefined, 2)}\n` : table(results));
 
 function table(rows: readonly BenchResult[]): string {
-  const header = ['', 'engine', 'PyTorch', 'speedup', 'goal', 'memory', 'goal'];
-  const lines = rows.map(({ workload, engine, torch, speedup, memory, goals }) => [
+  const header = ['', 'engine', 'PyTorch', 'speedup', 'of CPU time', 'goal', 'memory', 'goal'];
+  const lines = rows.map(({ workload, engine, torch, speedup, cpuSpeedup, memory, goals }) => [
     workload,
     side(engine),
     side(torch),
     `${speedup.toFixed(2)}x`,
+    `${cpuSpeedup.toFixed(2)}x`,
     `${goals.speedup.toFixed(1)}x`,
     `${memory.toFixed(2)}x`,
     `${goals.memory.toFixed(1)}x`,

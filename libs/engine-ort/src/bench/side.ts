@@ -4,6 +4,8 @@ import { createInterface, type Interface } from 'node:readline';
 /** One timed run of a side. */
 export interface Sample {
   readonly seconds: number;
+  /** Seconds of all threads together, which others on the machine hardly change. */
+  readonly cpuSeconds: number;
   /** Largest resident memory of the process so far. */
   readonly peakBytes: number;
 }
@@ -34,10 +36,10 @@ export class Side {
   async run(): Promise<Sample> {
     this.child.stdin?.write('run\n');
     const answer = await this.answer();
-    const [seconds, peakBytes] = [answer['seconds'], answer['peakBytes']];
-    if (typeof seconds !== 'number' || typeof peakBytes !== 'number')
+    const { seconds, cpuSeconds, peakBytes } = answer;
+    if (typeof seconds !== 'number' || typeof cpuSeconds !== 'number' || typeof peakBytes !== 'number')
       throw new Error(`A side answered ${JSON.stringify(answer)}.`);
-    return { seconds, peakBytes };
+    return { seconds, cpuSeconds, peakBytes };
   }
 
   /** Lets the process end, or ends it. */
