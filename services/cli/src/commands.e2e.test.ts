@@ -71,8 +71,13 @@ beforeAll(async () => {
 
 afterAll(async () => {
   house.child.kill('SIGINT');
-  const { code, stdout } = await house.ended;
+  const { code, stdout, stderr } = await house.ended;
   expect(code).toBe(0);
+  expect(stderr.trim().split('\n').sort()).toEqual(
+    ['judge', 'policy'].map((room) =>
+      expect.stringMatching(new RegExp(`^The ${room} room ended by SIGKILL; .* It was started again\\.$`)),
+    ),
+  );
   expect(JSON.parse(stdout)).toMatchObject({ coordinator: `127.0.0.1:${PORT}` });
   expect(await processesOf(folder)).toEqual([]);
   await folders.remove();
@@ -171,6 +176,18 @@ describe('backsight', () => {
       'sampling.maxTokens=2',
     );
     expect(spent).toMatchObject({ code: 1, stderr: 'train-01 was not solved in 8 attempts.\n' });
+  }, 60_000);
+
+  it('starts a killed room again, and its runs go on', async () => {
+    const started = await run('train', join(folder, 'recipe.yaml'), '--set', 'steps=4', '--detach');
+    const id = started.lines[0] ?? '';
+    for (const room of ['JUDGE', 'POLICY']) {
+      const [pid] = await processesOf(
+        `BACKSIGHT_${room}_ADDRESS=127.0.0.1:${PORT + (room === 'JUDGE' ? 2 : 1)}`,
+      );
+      process.kill(Number(pid), 'SIGKILL');
+    }
+    expect((await run('watch', id)).lines.at(-1)).toBe(`run ${id} succeeded after 4 of 4 steps`);
   }, 60_000);
 
   it('leaves a run that is watched to itself on Ctrl-C', async () => {

@@ -56,6 +56,9 @@ export function addUp(program: Command, context: Context): void {
           toolTasks: flags.toolTasks,
           dataFolder: flags.data,
           port: flags.port,
+          onRevived: (words) => {
+            process.stderr.write(`${words}\n`);
+          },
           ...(flags.threads === undefined ? {} : { threads: flags.threads }),
           ...(flags.sandbox === undefined ? {} : { sandbox: flags.sandbox }),
         },

@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describeError } from '@backsight/rpc';
 import { UserError } from '../user-error.js';
+import { KeptRoom } from './kept-room.js';
 import { startRoom, type RoomName, type RoomProcess } from './room-process.js';
 
 export interface HouseOptions {
@@ -20,6 +21,8 @@ export interface HouseOptions {
   readonly threads?: number;
   /** `none` runs programs unprotected, which must be asked for in so many words. */
   readonly sandbox?: string;
+  /** Told of a room that ended by itself and was started again; absent: the house breaks when a room ends. */
+  readonly onRevived?: (words: string) => void;
   /** More settings, by room. */
   readonly settings?: Partial<Record<RoomName, Readonly<Record<string, string>>>>;
 }
@@ -29,7 +32,7 @@ export type Addresses = Readonly<Record<RoomName, string>>;
 export interface House {
   readonly addresses: Addresses;
   readonly logFolder: string;
-  /** Resolves with one sentence as soon as any room ends. */
+  /** Resolves with one sentence as soon as a room ends and is not started again. */
   readonly broken: Promise<string>;
   stop(): Promise<void>;
 }
@@ -53,34 +56,30 @@ export async function startHouse(options: HouseOptions, environment: NodeJS.Proc
     ...(options.toolTasks.length > 0 ? (['tools'] as const) : []),
     'coordinator',
   ];
-  const started = await Promise.allSettled(
-    rooms.map((room) =>
-      startRoom(
-        {
-          room,
-          settings: { ...roomSettings(room, options, addresses), ...options.settings?.[room] },
-          logFile: join(logFolder, `${room}.log`),
-          startTimeoutMs: 60_000,
-        },
-        environment,
-      ),
-    ),
-  );
-  const running = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-  const stop = async (): Promise<void> => {
-    await stopInOrder(running);
+  const start = (room: RoomName): Promise<RoomProcess> => {
+    const settings = { ...roomSettings(room, options, addresses), ...options.settings?.[room] };
+    const logFile = join(logFolder, `${room}.log`);
+    return startRoom({ room, settings, logFile, startTimeoutMs: 60_000 }, environment);
   };
+  const started = await Promise.allSettled(rooms.map(start));
+  const running = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   const failed = started.find((result) => result.status === 'rejected');
   if (failed !== undefined) {
-    await stop();
+    await stopInOrder(running);
     const words = describeError(failed.reason);
     throw new UserError(words.replace(/choose another address$/, 'choose other ports with --port'));
   }
-  return { addresses, logFolder, broken: Promise.race(running.map((room) => room.ended)), stop };
+  const kept = running.map((process) => new KeptRoom(process, () => start(process.room), options.onRevived));
+  return {
+    addresses,
+    logFolder,
+    broken: Promise.race(kept.map((room) => room.broken)),
+    stop: () => stopInOrder(kept),
+  };
 }
 
 /** The coordinator first: it alone calls the others. */
-async function stopInOrder(rooms: readonly RoomProcess[]): Promise<void> {
+async function stopInOrder(rooms: readonly Pick<RoomProcess, 'room' | 'stop'>[]): Promise<void> {
   const coordinator = rooms.filter((room) => room.room === 'coordinator');
   const others = rooms.filter((room) => room.room !== 'coordinator');
   await Promise.all(coordinator.map((room) => room.stop()));
