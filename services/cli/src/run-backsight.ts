@@ -15,6 +15,8 @@ export interface Ended {
 
 export interface Started {
   readonly child: ChildProcess;
+  /** What it has written so far. */
+  readonly stderr: () => string;
   readonly ended: Promise<Ended>;
 }
 
@@ -46,7 +48,7 @@ export function startBacksight(args: readonly string[], { environment, onOutput 
       resolve({ code, stdout, stderr });
     });
   });
-  return { child, ended };
+  return { child, stderr: () => stderr, ended };
 }
 
 /** Runs it to its end. */
