@@ -71,6 +71,9 @@ export async function examine(
       if (event.kind === 'ran')
         findings.push({ attack: attacks[event.run] ?? '', result: resultOf(event.ending) });
     }
+    if (findings.length < attacks.length) {
+      throw new SandboxFailure(`the self-check ended after ${findings.length} of ${attacks.length} attacks`);
+    }
     return findings;
   } finally {
     await rm(folder, { recursive: true, force: true });
