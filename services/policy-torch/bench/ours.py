@@ -73,7 +73,7 @@ def _round(core: Core, workload: Workload, number: int) -> dict[str, tuple[float
     examples = [
         TrainExample(
             prompts[each.prompt_index],
-            [*prompts[each.prompt_index], *padding, *finished[(index + 1) % len(finished)].token_ids],
+            [*prompts[each.prompt_index], *padding, *finished[_demonstration(index, workload.group_size)].token_ids],
             each.token_ids,
             each.logprobs,
         )
@@ -88,6 +88,12 @@ def _round(core: Core, workload: Workload, number: int) -> dict[str, tuple[float
     )
     core.perform(Train(plan, examples))
     return {"generate": generated, "score": scored, "train": clock.read()}
+
+
+def _demonstration(index: int, group_size: int) -> int:
+    """The first right one of the group, which are the odd ones; for itself the next."""
+    first = index - index % group_size + 1
+    return first if index != first else first + 2
 
 
 def _generate(core: Core, workload: Workload, number: int) -> list[Finished]:

@@ -118,10 +118,11 @@ def peak_memory_bytes(device: str) -> int:
 
 
 def step_flops(config: Any, workload: Workload) -> dict[str, float]:
-    """Floating-point operations that the model's definition needs, by phase; recomputation is not counted.
+    """Floating-point operations that the model's definition needs, by phase; nothing that is computed twice is counted twice.
 
-    Two per weight and token for a matrix product, and 4 L T^2/2 H d for causal attention over T tokens; backward costs twice
-    the forward pass. The embedding is a look-up; the head runs for completion tokens alone.
+    Two per weight and token for a matrix product, and 4 H d for each pair of tokens that attention compares; backward costs
+    twice the forward pass. The embedding is a look-up; the head runs for completion tokens alone; a prompt that completions
+    share is read once.
     """
     text = config.get_text_config()
     heads, head_dim = text.num_attention_heads, getattr(text, "head_dim", text.hidden_size // text.num_attention_heads)
@@ -129,14 +130,19 @@ def step_flops(config: Any, workload: Workload) -> dict[str, float]:
     layer = text.hidden_size * (2 * heads * head_dim + 2 * key_value + 3 * text.intermediate_size)
     head = text.hidden_size * text.vocab_size
 
-    def forward(tokens: int, predicted: int) -> float:
-        attention = 2 * tokens * tokens * heads * head_dim
-        return text.num_hidden_layers * (2 * layer * tokens + attention) + 2 * head * predicted
+    def forward(prompt: int, completions: int) -> float:
+        own = workload.completion_tokens
+        pairs = prompt * prompt / 2 + completions * (prompt * own + own * own / 2)
+        tokens = prompt + completions * own
+        return (
+            text.num_hidden_layers * (2 * layer * tokens + 4 * heads * head_dim * pairs) + 2 * head * completions * own
+        )
 
-    length, completion = workload.prompt_tokens + workload.completion_tokens, workload.completion_tokens
-    student = forward(length, completion)
-    teacher = forward(workload.teacher_prompt_tokens + completion, completion)
-    return {"score": workload.completions * student, "train": workload.completions * (3 * student + teacher)}
+    student = workload.prompts * forward(workload.prompt_tokens, workload.group_size)
+    # One completion of a group is the demonstration of the others, and gets another.
+    teaching = workload.teacher_prompt_tokens
+    teacher = workload.prompts * (forward(teaching, workload.group_size - 1) + forward(teaching, 1))
+    return {"score": student, "train": 3 * student + teacher}
 
 
 #: Dense bfloat16 peak of devices, in FLOP/s, as their makers state it.
@@ -154,8 +160,9 @@ def peak_flops(device: str) -> tuple[float, str]:
     a = torch.randn(2048, 2048, device=device, dtype=dtype)
     best = float("inf")
     for _ in range(8):
-        begin = time.perf_counter()
+        clock = Clock()
         product = a @ a
         float(product[0, 0])
-        best = min(best, time.perf_counter() - begin)
+        wall, cpu = clock.read()
+        best = min(best, cpu if torch.get_num_threads() == 1 and device == "cpu" else wall)
     return 2 * 2048**3 / best, "the best of eight 2048-square matrix products"

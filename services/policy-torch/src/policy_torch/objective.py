@@ -144,7 +144,7 @@ def evaluate(objective: Objective, logits: Tensor, teacher_logits: Tensor | None
     p = logprobs.exp()  # [N, V]
     ids = tokens.ids[:, None]  # [N, 1]
     sampled = logprobs.gather(1, ids).squeeze(1)  # [N]
-    figures = {"logprobs": sampled, "entropies": -(p * logprobs).sum(-1)}
+    figures = {"logprobs": sampled, "entropies": -torch.einsum("nv,nv->n", p, logprobs)}
     log_ratio = sampled - tokens.old_logprobs  # [N]
     ratio = log_ratio.clamp(-EXPONENT_BOUND, EXPONENT_BOUND).exp()  # [N]
 
@@ -164,9 +164,9 @@ def evaluate(objective: Objective, logits: Tensor, teacher_logits: Tensor | None
             figures["distillation"] = weight * advantage * sampled
             slope = slope + weight * advantage * tokens.distillation_scales
         else:
-            loss, gradient = _supported_divergence(distillation, logprobs, p, t, figures)
+            scales = (weight * tokens.distillation_scales)[:, None]  # [N, 1]
+            loss, gradient = _supported_divergence(distillation, logprobs, p, t, scales, figures)
             figures["distillation"] = weight * loss
-            gradient.mul_((weight * tokens.distillation_scales)[:, None])
     if objective.policy_gradient is not None:
         loss, by_logprob = _policy_gradient(objective.policy_gradient, log_ratio, ratio, tokens.advantages)
         figures["policy_gradient"] = loss
@@ -204,9 +204,9 @@ def _policy_gradient(
 
 
 def _supported_divergence(
-    settings: Distillation, s: Tensor, p: Tensor, t: Tensor, figures: dict[str, Tensor]
+    settings: Distillation, s: Tensor, p: Tensor, t: Tensor, scales: Tensor, figures: dict[str, Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """The divergence [N] and its gradient by z [N, V], from logprobs s and t and probabilities p = exp(s). Shapes [N, V].
+    """The divergence [N], and scales [N, 1] times its gradient by z [N, V], from logprobs s and t and p = exp(s) [N, V].
 
     A softmax has d log p_u / dz_v = [u=v] - p_v: a token feels its share of its bucket's slope, less its probability times
     the sum of all slopes.
@@ -214,7 +214,7 @@ def _supported_divergence(
     kind, k = settings.support.kind, min(settings.support.k, s.shape[1])
     if kind == "full":
         loss, slopes = divergence(settings.alpha, s, t)
-        return loss, slopes - p * slopes.sum(-1, keepdim=True)
+        return loss, torch.addcmul(slopes, p, slopes.sum(-1, keepdim=True), value=-1).mul_(scales)
     head, indices = s.topk(k, dim=-1)  # [N, K]
     teacher_head = t.gather(1, indices)  # [N, K]
     figures["student_captured"] = head.exp().sum(-1)
@@ -224,7 +224,7 @@ def _supported_divergence(
             settings.alpha, torch.log_softmax(head, dim=-1), torch.log_softmax(teacher_head, dim=-1)
         )
         own = slopes - torch.softmax(head, dim=-1) * slopes.sum(-1, keepdim=True)
-        return loss, torch.zeros_like(p).scatter_(1, indices, own)
+        return loss, torch.zeros_like(p).scatter_(1, indices, own * scales)
     # Summing what is left keeps the digits that 1 - sum(head) would lose.
     tail = p.scatter(1, indices, 0.0).sum(-1, keepdim=True)  # [N, 1]
     teacher_tail = t.exp().scatter_(1, indices, 0.0).sum(-1, keepdim=True)  # [N, 1]
@@ -239,8 +239,8 @@ def _supported_divergence(
     # A tail that is held at its floor is a constant: its tokens move nothing but the normaliser.
     moving = torch.where(held, torch.zeros_like(tail_slope), tail_slope)  # [N, 1]
     total = head_slopes.sum(-1, keepdim=True) + moving  # [N, 1]
-    gradient = p * (moving / tail - total)
-    return loss, gradient.scatter_(1, indices, head_slopes - head.exp() * total)
+    gradient = p * ((moving / tail - total) * scales)
+    return loss, gradient.scatter_(1, indices, (head_slopes - head.exp() * total) * scales)
 
 
 def divergence(alpha: float, s: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
