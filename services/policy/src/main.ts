@@ -2,7 +2,7 @@
 /** The policy as a process; `--follow host:port` stands for BACKSIGHT_POLICY_FOLLOW. */
 import { parseArgs } from 'node:util';
 import { readModelTexts } from '@backsight/engine';
-import { loadOrtEngine } from '@backsight/engine-ort';
+import { loadOrtEngineThread } from '@backsight/engine-ort';
 import { runRoom } from '@backsight/rpc';
 import { adapterOf } from './adapter.js';
 import { readConfig } from './config.js';
@@ -18,7 +18,7 @@ await runRoom({
     const { model, checkpoints, keepLast, keepBest } = config;
     const texts = await readModelTexts(model);
     const adapter = adapterOf(config);
-    const engine = await loadOrtEngine({
+    const engine = await loadOrtEngineThread({
       ...config,
       modelFolder: model,
       checkpointFolder: checkpoints,

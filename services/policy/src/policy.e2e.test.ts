@@ -177,6 +177,30 @@ describe('the policy as a process', () => {
     expect(await again.stop()).toBe(0);
   });
 
+  it('answers while it computes', async () => {
+    // Few tokens to send and much to compute, in one run of the graph, which blocks the thread that it runs in.
+    const large = { ...config, hiddenSize: 256, intermediateSize: 512, layers: 4, contextWindow: 2048 };
+    await writeModelFolder(join(folder, 'large'), {
+      config: large,
+      weights: randomWeights(large, 5, 0.3),
+      files: { 'tokenizer.json': '{"version":"1.0"}', 'chat_template.jinja': '{{ messages }}' },
+    });
+    const { client, stop } = await start({
+      BACKSIGHT_MODEL: join(folder, 'large'),
+      BACKSIGHT_MICRO_BATCH_TOKENS: '100000',
+    });
+    const item = { promptIds: [1, 5, 6], completionIds: Array.from({ length: 1000 }, (_, i) => i % 24) };
+    const call = { open: true };
+    const scored = client.score({ items: Array.from({ length: 4 }, () => item) }).finally(() => {
+      call.open = false;
+    });
+    let answers = 0;
+    for (; call.open; answers++) await client.describe({});
+    expect((await scored).scores).toHaveLength(4);
+    expect(answers).toBeGreaterThan(50);
+    await stop();
+  });
+
   it('trains an adapter, exports it, and goes on with what it exported', async () => {
     const policy = await start({ BACKSIGHT_ADAPTER_RANK: '2', BACKSIGHT_ADAPTER_TARGETS: 'q_proj,v_proj' });
     const completions = await generate(policy);
