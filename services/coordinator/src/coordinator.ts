@@ -9,6 +9,7 @@ import { amendRecipe, formatRecipe, parseRecipe, type Recipe } from './recipe/re
 import { deadlines, type Rooms } from './rooms/rooms.js';
 import { conduct } from './run/conduct.js';
 import { openRun, type Phase } from './run/open-run.js';
+import { playStep } from './run/play-step.js';
 import { meetPlayers, partiesOf, taskIdsOf } from './run/players.js';
 import { NoSuchRunError, PreconditionError } from './run-errors.js';
 import type { RunOrigin, RunRecord } from './store/run-record.js';
@@ -263,6 +264,7 @@ export class Coordinator {
           logger.warn({ reason, waitMs: Math.round(waitMs) }, 'waiting for a room');
         },
       },
+      play: playStep,
       progress: (phase: Phase, step, done, total) => {
         const value = { phase, step, done, total };
         watchers.progress(runId, { sequence: 0, atMs: Date.now(), kind: { $case: 'phaseProgress', value } });

@@ -34,7 +34,7 @@ export function addUp(program: Command, context: Context): void {
       collect,
       [],
     )
-    .option('--model <folder>', 'Hugging Face folder of a Llama model', tinyPolicy)
+    .option('--model <folder>', 'Hugging Face folder of the model', tinyPolicy)
     .option('--data <folder>', 'where checkpoints, the store and logs are kept', 'runs/up')
     .option(
       '--port <p>',

@@ -7,7 +7,7 @@ import type { Rooms } from '../rooms/rooms.js';
 import type { EventKind } from '../store/events.js';
 import type { Store } from '../store/store.js';
 import { Ahead } from './ahead.js';
-import { type PlayedStep, playStep } from './play-step.js';
+import type { PlayedStep } from './played-step.js';
 import { meetPlayers, partiesOf, type Players, taskIdsOf } from './players.js';
 
 export interface OpenRun {
@@ -35,6 +35,8 @@ export interface RunMeans {
   readonly logger: Logger;
   readonly patience: Patience;
   readonly progress: OpenRun['progress'];
+  /** Plays a step, perhaps before it is its turn to train. */
+  readonly play: (run: OpenRun, step: number, signal: AbortSignal) => Promise<PlayedStep>;
 }
 
 /** Meets the rooms of a run and reads its books. */
@@ -48,7 +50,7 @@ export async function openRun(runId: string, recipe: Recipe, means: RunMeans): P
     taskIds: await taskIdsOf(players, recipe),
     store,
     logger: means.logger,
-    ahead: new Ahead((step, signal) => playStep(run, step, signal)),
+    ahead: new Ahead((step, signal) => means.play(run, step, signal)),
     history: [...(await store.journal.history(runId))],
     progress: means.progress,
   };

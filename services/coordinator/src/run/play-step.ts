@@ -1,20 +1,10 @@
 /** Plays what a step still needs: its tasks from the curriculum, less the groups that a crash left in the journal. */
 import { tasksOfStep } from '@backsight/sdpo';
-import type { RolloutRecord } from '../store/rollout-record.js';
 import { type OpenRun, versionOf } from './open-run.js';
+import type { PlayedStep } from './played-step.js';
 import { PolicyMovedOnError } from './policy-moved-on.js';
 import { playGroups } from './rollout.js';
 import { seedOf } from './seeds.js';
-
-/** A step's rollouts, all of them journaled. */
-export interface PlayedStep {
-  readonly epoch: number;
-  /** In order of group and sample. */
-  readonly rollouts: readonly RolloutRecord[];
-  readonly seconds: number;
-  /** Mean time that the environment took to answer an episode's actions, in seconds. */
-  readonly answerSeconds: number;
-}
 
 export async function playStep(run: OpenRun, step: number, signal: AbortSignal): Promise<PlayedStep> {
   const { runId, recipe, store } = run;

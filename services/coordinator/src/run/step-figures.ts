@@ -4,7 +4,7 @@ import type { Recipe } from '../recipe/recipe.js';
 import { completionTokens } from '../store/rollout-record.js';
 import { finite } from '../store/metrics.js';
 import type { StepLesson } from './examples.js';
-import type { PlayedStep } from './play-step.js';
+import type { PlayedStep } from './played-step.js';
 import type { TrainReport } from './train.js';
 
 /** What a step leaves to be measured. Times are those of `performance.now`, in milliseconds. */
