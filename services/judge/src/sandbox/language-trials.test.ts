@@ -7,7 +7,7 @@ import { cppPrograms } from '../trials/cpp-programs.js';
 import { javascriptPrograms } from '../trials/javascript-programs.js';
 import { trialLimits } from '../trials/trial.js';
 import { leftGroups, leftProcesses, slotPids } from './leftovers.js';
-import { openRealSandbox, testUsers, whyNoSandbox } from './real-sandbox.js';
+import { itIn, openRealSandbox, testUsers, whyNoSandbox } from './real-sandbox.js';
 import type { Sandbox } from './sandbox.js';
 
 const missing = await whyNoSandbox();
@@ -48,16 +48,18 @@ where(`programs that are not Python${missing === undefined ? '' : ` (skipped: ${
     hidden: false,
   });
 
-  it.each([...cppPrograms, ...javascriptPrograms])('judges in $language: $name', async (trial) => {
-    const { language = '', source, input, expected = '', limits, limit, verdict } = trial;
-    const submission = submissionOf(language, source, [stdio(expected, input)]);
-    const judgement = await judge({ ...submission, limits: { ...trialLimits, ...limits } });
-    expect(judgement).toMatchObject({ verdict });
-    if (limit !== undefined) expect(limit).toContain(judgement.fates[0]?.limit);
-    expect(await leftProcesses(testUsers.first, testUsers.count)).toEqual([]);
-  });
+  for (const trial of [...cppPrograms, ...javascriptPrograms]) {
+    const { name, language = '', source, input, expected = '', limits, limit, verdict } = trial;
+    itIn(language)(`judges in ${language}: ${name}`, async () => {
+      const submission = submissionOf(language, source, [stdio(expected, input)]);
+      const judgement = await judge({ ...submission, limits: { ...trialLimits, ...limits } });
+      expect(judgement).toMatchObject({ verdict });
+      if (limit !== undefined) expect(limit).toContain(judgement.fates[0]?.limit);
+      expect(await leftProcesses(testUsers.first, testUsers.count)).toEqual([]);
+    });
+  }
 
-  it('compiles C++ once for all tests, and not again for the same program', async () => {
+  itIn('cpp')('compiles C++ once for all tests, and not again for the same program', async () => {
     const source =
       '#include <iostream>\n#include <regex>\nint main() { int n; std::cin >> n; std::cout << 2 * n; }';
     const timed = async (text: string, tests: readonly Test[]): Promise<number> => {
@@ -72,13 +74,16 @@ where(`programs that are not Python${missing === undefined ? '' : ` (skipped: ${
     expect(Math.min(...again)).toBeLessThan(first / 2);
   });
 
-  it('words what a compiler says', async () => {
+  itIn('cpp')('words what a compiler says', async () => {
     expect(await feedback(submissionOf('cpp', 'int main() {\n  return x;\n}', [stdio('')]))).toBe(
       'Compile error\nerror: ‘x’ was not declared in this scope\nline 2: return x;',
     );
     expect(await feedback(submissionOf('cpp', 'int f();\nint main() { return f(); }', [stdio('')]))).toBe(
       "Compile error\nundefined reference to `f()'",
     );
+  });
+
+  it('words what Node.js says of a program that does not parse', async () => {
     expect(await feedback(submissionOf('javascript', 'const a = 1;\nconst b = ;\n', [stdio('')]))).toBe(
       "Syntax error\nSyntaxError: Unexpected token ';'\nline 2: const b = ;",
     );

@@ -1,6 +1,7 @@
 /** The real sandbox for tests, where this machine has one; and what a sandbox may have left behind. */
 import { readdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { it } from '@jest/globals';
 import { findBubblewrap } from './find-bubblewrap.js';
 import { findToolchains } from './find-toolchains.js';
 import { NoSandbox, type Sandbox } from './sandbox.js';
@@ -22,6 +23,11 @@ export async function whyNoSandbox(kind: RealKind = 'zygote'): Promise<string | 
     throw error;
   }
 }
+
+const languages = (await findToolchains(undefined, undefined).catch(() => [])).map(({ name }) => name);
+
+/** `it` for tests in a language; skipped by name where this machine has no toolchain of it. */
+export const itIn = (language: string): typeof it.skip => (languages.includes(language) ? it : it.skip);
 
 /** The sandbox; whoever opens it closes it. */
 export async function openRealSandbox({
