@@ -6,29 +6,22 @@ is on the disk: a crash at any moment leaves the checkpoint of that name as it w
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import json
-import math
-import os
 import re
 import secrets
 import shutil
-import struct
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
 from policy_torch.errors import CheckpointError, InputError, Violation
+from policy_torch.files import file_errors, safetensors, sync_folder, verify, write_new
 from policy_torch.policy import Moments, Policy, Snapshot
-from policy_torch.weights import Parameters, WeightSet
+from policy_torch.weights import WeightSet
 
 T = TypeVar("T")
 
@@ -47,7 +40,6 @@ TEXT_FILES = [
 ]
 _FORMAT = {"format": "backsight-checkpoint", "formatVersion": 1}
 _PARTS = ("weights", "teacher", "reference", "firstMoment", "secondMoment", "adapter")
-_PIECE = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -156,7 +148,7 @@ class Checkpoints:
         result: T | None = None
         failure: CheckpointError | None = None
         try:
-            with _file_errors(self.folder / name):
+            with file_errors(self.folder / name):
                 result = work()
         except CheckpointError as error:
             failure = error
@@ -208,11 +200,11 @@ class Checkpoints:
         if score is not None:
             manifest["score"] = score
         if writes:
-            _sync_folder(folder / data)
+            sync_folder(folder / data)
             part_file = folder / f".{data}.json"
-            _write_new(part_file, [(json.dumps(manifest, indent=2) + "\n").encode()])
+            write_new(part_file, [(json.dumps(manifest, indent=2) + "\n").encode()])
             part_file.rename(folder / f"{name}.json")
-            _sync_folder(folder)
+            sync_folder(folder)
             for older in folder.glob(f"{name}@*"):
                 if older.name != data:
                     shutil.rmtree(older, ignore_errors=True)
@@ -229,7 +221,7 @@ class Checkpoints:
             if self._policy.model.group.rank != 0:
                 return {"sizeBytes": 0, "sha256": ""}  # rank 0 tells
             file.parent.mkdir(parents=True, exist_ok=True)
-            return _write_new(file, _safetensors(parameters, wholes, metadata))
+            return write_new(file, safetensors(parameters, wholes, metadata))
         finally:
             for _ in wholes:
                 pass
@@ -250,7 +242,7 @@ class Checkpoints:
         for part, written in manifest["files"].items():
             file = self.folder / manifest["folder"] / f"{part}.safetensors"
             if self._policy.model.group.rank == 0:
-                _verify(file, written)
+                verify(file, written)
             sets[part] = self._read_tensors(file)
         if "weights" not in sets:
             raise CheckpointError("invalid", str(self.folder / f"{name}.json"), "names no weights")
@@ -302,34 +294,16 @@ class Checkpoints:
         source = policy.model.options.folder
         config = json.loads((source / "config.json").read_text())
         config["dtype" if "dtype" in config else "torch_dtype"] = "float32"
-        _write_new(temporary / "config.json", [(json.dumps(config, indent=2) + "\n").encode()])
+        write_new(temporary / "config.json", [(json.dumps(config, indent=2) + "\n").encode()])
         for name in TEXT_FILES:
             if (source / name).is_file():
-                _write_new(temporary / name, [(source / name).read_bytes()])
+                write_new(temporary / name, [(source / name).read_bytes()])
         for file in temporary.iterdir():
             file.rename(folder / file.name)
         # The index of a sharded model would hide the file just written.
         (folder / "model.safetensors.index.json").unlink(missing_ok=True)
         temporary.rmdir()
         return str(folder)
-
-
-def _safetensors(
-    parameters: Parameters, wholes: Iterator[Tensor], metadata: dict[str, str] | None
-) -> Iterator[bytes | memoryview]:
-    """The pieces of a safetensors file of float32 tensors."""
-    header: dict[str, Any] = {} if metadata is None else {"__metadata__": metadata}
-    begin = 0
-    for name, shape in zip(parameters.names, parameters.shapes, strict=True):
-        end = begin + 4 * math.prod(shape)
-        header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [begin, end]}
-        begin = end
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    yield struct.pack("<Q", len(text)) + text
-    for tensor in wholes:
-        values = tensor.detach().to("cpu", torch.float32).contiguous().numpy().reshape(-1)
-        yield values.data.cast("B")
 
 
 def _is_count(value: object) -> bool:
@@ -366,51 +340,6 @@ def _info(name: str, manifest: dict[str, Any]) -> CheckpointInfo:
 
 def _invalid(file: Path, tensor: str, problem: str) -> CheckpointError:
     return CheckpointError("invalid", str(file), f'tensor "{tensor}": {problem}')
-
-
-def _verify(file: Path, written: dict[str, Any]) -> None:
-    if not file.is_file():
-        raise CheckpointError("invalid", str(file), "is missing from the checkpoint")
-    if (size := file.stat().st_size) != written["sizeBytes"]:
-        problem = f"has {size} bytes where {written['sizeBytes']} were written; it is corrupt"
-        raise CheckpointError("invalid", str(file), problem)
-    with file.open("rb") as stream:
-        if hashlib.file_digest(stream, "sha256").hexdigest() != written["sha256"]:
-            raise CheckpointError("invalid", str(file), "does not have the SHA-256 it was written with; it is corrupt")
-
-
-def _write_new(file: Path, pieces: Any) -> dict[str, Any]:
-    """Writes pieces to a file that must not exist yet, flushed to the disk; returns size and checksum."""
-    digest, size = hashlib.sha256(), 0
-    with file.open("xb") as stream:
-        for piece in pieces:
-            view = memoryview(piece)
-            for begin in range(0, len(view), _PIECE):
-                stream.write(view[begin : begin + _PIECE])
-                digest.update(view[begin : begin + _PIECE])
-            size += len(view)
-        stream.flush()
-        os.fsync(stream.fileno())
-    return {"sizeBytes": size, "sha256": digest.hexdigest()}
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def _file_errors(file: Path) -> Iterator[None]:
-    """What the file system says, as a CheckpointError."""
-    try:
-        yield
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        problem = "no space left on the disk" if full else (error.strerror or str(error))
-        raise CheckpointError("no-space" if full else "io", str(error.filename or file), problem) from error
 
 
 def _now_ms() -> int:
