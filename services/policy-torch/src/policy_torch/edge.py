@@ -10,7 +10,6 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
-import grpc
 from grpc_status import rpc_status
 
 from policy_torch.failures import Failure, failure_of, internal, shutting_down
@@ -125,7 +124,3 @@ def _request_id(context: Any) -> str:
 
 def refuse(failure: Failure) -> RefusedCall:
     return RefusedCall(failure)
-
-
-def is_cancelled(context: grpc.aio.ServicerContext) -> bool:
-    return bool(context.cancelled())
