@@ -24,6 +24,8 @@ def _prepare(source: bytes, artefact: bytes, toolchain: str, folder: str) -> Pro
     def run(kind: str, working_folder: str, limits: Limits) -> NoReturn:
         os.set_inheritable(native.KEPT, True)
         os.set_inheritable(3, True)  # the report
+        # Each of libuv's threads reserves a stack as large as the program's; what is read comes in order anyway.
+        os.environ["UV_THREADPOOL_SIZE"] = "1"
         # The control group's limit comes first, and says what it was.
         heap = f"--max-old-space-size={2 * limits.memory_bytes >> 20}"
         native.become(toolchain, [*arguments, heap, _driver(), kind])

@@ -65,7 +65,11 @@ def restrict_memory(limits: Limits, *, reserves: bool) -> None:
             already = int(statm.read().split()[5 if reserves else 0]) * resource.getpagesize()
     except FileNotFoundError:
         already = _INTERPRETER_BYTES  # a container may allow no /proc
-    _restrict(resource.RLIMIT_DATA if reserves else resource.RLIMIT_AS, already + limits.memory_bytes)
+    if reserves:
+        # Its one thread beside the main one reserves a stack of its own.
+        _restrict(resource.RLIMIT_DATA, already + _STACK_BYTES + limits.memory_bytes)
+    else:
+        _restrict(resource.RLIMIT_AS, already + limits.memory_bytes)
 
 
 def restrict_processes(limits: Limits, *, per_user: bool) -> None:

@@ -20,6 +20,7 @@ from typing import NoReturn
 
 import limits as bounds
 import native
+import seccomp
 import syscalls
 from cpp_language import CPP
 from javascript_language import JAVASCRIPT
@@ -38,6 +39,7 @@ READY, COMPILED, COMPILE_ERROR, STARTED, ENDED, FAILED = (bytes([tag]) for tag i
 ENDING = struct.Struct(f"<{NONCE_BYTES}siqq?")
 
 _CHANNEL = 3
+_LATE_FILTER = seccomp.build_late_filter(syscalls.MACHINE)
 LANGUAGES: dict[str, Language] = {"python": PYTHON, "cpp": CPP, "javascript": JAVASCRIPT}
 
 
@@ -178,6 +180,7 @@ def _become_program(kind: str, files: list[int], program: Program, keep: Keep, l
         if keep.isolated:
             # Its own files in /proc are its own again, such as /dev/stdin.
             syscalls.set_dumpable(True)
+            syscalls.install_filter(_LATE_FILTER)
         else:
             syscalls.die_with_parent()
         program.run(kind, folder, limits)

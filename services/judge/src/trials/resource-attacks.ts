@@ -187,7 +187,7 @@ export const resourceAttacks: readonly Trial[] = [
           os.write(file, bytes(8 << 20))
           files.append(file)
     `,
-    verdict: Verdict.MEMORY_LIMIT,
+    verdict: Verdict.RUNTIME_ERROR,
   },
   {
     name: 'a zip bomb',
