@@ -79,14 +79,14 @@ describe('verify', () => {
     ],
     [
       'a probe of another port',
-      'livenessProbe: { grpc: { port: 7102',
-      'livenessProbe: { grpc: { port: 1',
+      'livenessProbe:\n            grpc: { port: 7102',
+      'livenessProbe:\n            grpc: { port: 1',
       /livenessProbe/,
     ],
     [
       'a liveness probe that kills a room for not being ready',
-      'livenessProbe: { grpc: { port: 7101, service: liveness }',
-      'livenessProbe: { grpc: { port: 7101 }',
+      'livenessProbe:\n            grpc: { port: 7101, service: liveness }',
+      'livenessProbe:\n            grpc: { port: 7101 }',
       /policy: its livenessProbe asks/,
     ],
   ])('refuses %s', (_what, from, to, problem) => {

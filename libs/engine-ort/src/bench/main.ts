@@ -1,36 +1,45 @@
-/** `npm run bench:engine -- [--quick] [--json] [--threads 2] [--repetitions 3] [--only generate,score,train]`. */
+/** `npm run bench:engine`: the engine beside PyTorch in one run. */
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { Command, InvalidArgumentError } from 'commander';
 import { bench, type BenchResult } from './bench.js';
 import { pythonEnvironment } from './python-environment.js';
+import { wholeNumber } from './whole-number.js';
 import { workloadNames } from './workload.js';
 
-const { values } = parseArgs({
-  options: {
-    quick: { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-    threads: { type: 'string', default: '2' },
-    repetitions: { type: 'string', default: '3' },
-    only: { type: 'string', default: workloadNames.join(',') },
-  },
-});
-const only = values.only.split(',');
-const wrong = only.find((name) => !workloadNames.some((known) => known === name));
-if (wrong !== undefined) throw new Error(`--only takes ${workloadNames.join(', ')}, not "${wrong}".`);
+interface Flags {
+  readonly quick: boolean;
+  readonly json: boolean;
+  readonly threads: number;
+  readonly repetitions: number;
+  readonly only: typeof workloadNames;
+}
+
+const { quick, json, threads, repetitions, only } = new Command('bench:engine')
+  .description(
+    'Times the engine and PyTorch on the same weights and tokens; makes its own Python environment.',
+  )
+  .option('--quick', 'one group of completions in each workload', false)
+  .option('--threads <n>', 'threads of either side', wholeNumber, 2)
+  .option('--repetitions <n>', 'times that each workload is run by either side', wholeNumber, 3)
+  .option('--only <names>', `some of ${workloadNames.join(',')}`, someWorkloads, workloadNames)
+  .option('--json', 'print the results as JSON', false)
+  .showHelpAfterError('(add -- --help for the options)')
+  .parse()
+  .opts<Flags>();
 const room = join(import.meta.dirname, '..', '..');
 const progress = (line: string) => process.stderr.write(`${line}\n`);
 const python = await pythonEnvironment(join(room, 'bench'), progress);
 const results = await bench({
-  quick: values.quick,
-  threads: positive('--threads', values.threads),
-  repetitions: positive('--repetitions', values.repetitions),
-  workloads: workloadNames.filter((name) => only.includes(name)),
+  quick,
+  threads,
+  repetitions,
+  workloads: only,
   folder: join(room, '..', '..', 'runs', 'bench-engine'),
   python,
   torchSide: join(room, 'bench', 'torch_side.py'),
   print: progress,
 });
-process.stdout.write(values.json ? `${JSON.stringify(results, undefined, 2)}\n` : table(results));
+process.stdout.write(json ? `${JSON.stringify(results, undefined, 2)}\n` : table(results));
 
 function table(rows: readonly BenchResult[]): string {
   const header = ['', 'engine', 'PyTorch', 'speedup', 'of CPU time', 'goal', 'memory', 'goal'];
@@ -60,8 +69,9 @@ function side({ seconds, tokensPerSecond, peakBytes }: BenchResult['engine']): s
   return `${seconds.toFixed(2)} s, ${tokensPerSecond.toFixed(0)} tokens/s, ${(peakBytes / 1e9).toFixed(2)} GB`;
 }
 
-function positive(option: string, text: string): number {
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new Error(`${option} takes a positive whole number, not "${text}".`);
+function someWorkloads(text: string): Flags['only'] {
+  const names = text.split(',');
+  const wrong = names.find((name) => !workloadNames.some((known) => known === name));
+  if (wrong !== undefined) throw new InvalidArgumentError(`There is no workload "${wrong}".`);
+  return workloadNames.filter((name) => names.includes(name));
 }

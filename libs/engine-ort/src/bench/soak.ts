@@ -1,33 +1,42 @@
-/** `npm run soak:engine -- [--minutes 60] [--model FOLDER] [--threads 2] [--seed 1]`: random traffic; exit code 1 when a promise breaks. */
+/** `npm run soak:engine`: random traffic; exit code 1 when a promise breaks. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { Command } from 'commander';
 import { loadOrtEngine } from '../load-engine.js';
 import { soak } from './traffic.js';
+import { wholeNumber } from './whole-number.js';
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '60' },
-    model: { type: 'string', default: join(import.meta.dirname, '../../../../models/tiny/weights') },
-    threads: { type: 'string', default: '2' },
-    seed: { type: 'string', default: '1' },
-  },
-});
+interface Flags {
+  readonly minutes: number;
+  readonly model: string;
+  readonly threads: number;
+  readonly seed: number;
+}
+
+const { minutes, model, threads, seed } = new Command('soak:engine')
+  .description('Random requests, cancellations and training steps; fails if memory grows or a slot is lost.')
+  .option('--minutes <n>', 'how long', wholeNumber, 60)
+  .option('--model <folder>', 'a model folder', join(import.meta.dirname, '../../../../models/tiny/weights'))
+  .option('--threads <n>', 'threads of the engine', wholeNumber, 2)
+  .option('--seed <n>', 'draws the traffic', wholeNumber, 1)
+  .showHelpAfterError('(add -- --help for the options)')
+  .parse()
+  .opts<Flags>();
 const print = (line: string) => process.stdout.write(`${line}\n`);
 const checkpointFolder = await mkdtemp(join(tmpdir(), 'soak-engine-'));
 try {
   const engine = await loadOrtEngine({
-    modelFolder: values.model,
+    modelFolder: model,
     checkpointFolder,
-    threads: Number(values.threads),
+    threads,
     generationSlots: 8,
     microBatchTokens: 1024,
   });
   const { requests, cancelled, growth } = await soak({
     engine,
-    minutes: Number(values.minutes),
-    seed: Number(values.seed),
+    minutes,
+    seed,
     print,
   });
   await engine.close();

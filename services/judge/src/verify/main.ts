@@ -1,12 +1,17 @@
 /** `npm run verify:judge`: published solutions, their mutants, and LiveCodeBench's rules; exit code 1 on any disagreement. */
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
+import { Command } from 'commander';
 import { findPython } from '../sandbox/find-python.js';
 import { findToolchains } from '../sandbox/find-toolchains.js';
 import { openSlotSandbox } from '../sandbox/slot-sandbox.js';
 import { readSolvedTasks } from './solved-tasks.js';
 import { verifyRules } from './verify-rules.js';
 import { verifySolutions } from './verify-solutions.js';
+
+new Command('verify:judge')
+  .description("Published solutions accepted, their mutants rejected, and LiveCodeBench's rules agreed with.")
+  .parse();
 
 const print = (line: string): boolean => process.stdout.write(`${line}\n`);
 const fixture = (name: string): string => resolve(import.meta.dirname, '../../fixtures', name);
