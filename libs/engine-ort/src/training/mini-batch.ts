@@ -7,7 +7,7 @@ import type { Means } from './means.js';
 import { lossTokens, scaleExamples, type PreparedExample, type ScaledExample } from './prepare.js';
 import { teacherFeeds, type Teaching } from './teacher.js';
 import { addTokens, type TermLosses } from './token-metrics.js';
-import type { Workbench } from './transaction.js';
+import type { Workbench } from './workbench.js';
 
 /** The examples of one optimizer step, whose gradient is computed in micro-batches. */
 export class MiniBatch {

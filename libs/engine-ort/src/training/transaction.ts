@@ -7,22 +7,15 @@ import {
 } from '@backsight/engine';
 import { random, rolloutCorrectionMetrics, shareOut } from '@backsight/sdpo';
 import type { Model } from '../transformer/model.js';
-import type { GradientSum } from './gradient.js';
 import { Means } from './means.js';
 import { MiniBatch } from './mini-batch.js';
 import { exampleViolations, planViolations } from './plan-violations.js';
-import type { PolicyWeights, Snapshot } from './policy-weights.js';
+import type { Snapshot } from './policy-weights.js';
 import { contributes, isDistilled, prepareExample, type PreparedExample } from './prepare.js';
 import { Stopwatch } from './stopwatch.js';
 import { movesPerStep, teach, type Teaching } from './teacher.js';
 import { tokenMetrics } from './token-metrics.js';
-
-/** What a transaction works on. */
-export interface Workbench {
-  readonly model: Model;
-  readonly policy: PolicyWeights;
-  readonly gradient: GradientSum;
-}
+import type { Workbench } from './workbench.js';
 
 /**
  * Takes all optimizer steps of the plan or none: on an error or an abort the policy is as it was.

@@ -13,7 +13,8 @@ import { Programs } from './programs.js';
 import { rotaryFeeds } from './rotary-tables.js';
 import { scoring } from './scoring-graph.js';
 import { embeddingGradientOf, type EmbeddingGradient } from './training-graph.js';
-import { packSequences, type Sequence } from './sequences.js';
+import type { Sequence } from './sequence.js';
+import { packSequences } from './sequences.js';
 
 /** A transformer without weights of its own: runs any weight set of its shape. */
 export class Model {

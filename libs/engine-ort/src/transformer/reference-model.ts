@@ -1,5 +1,5 @@
 import type { ModelConfig, WeightSet } from '@backsight/engine';
-import type { Sequence } from './sequences.js';
+import type { Sequence } from './sequence.js';
 
 /**
  * A Llama forward pass in float64, one position at a time and nothing clever: what the graphs are held to in tests.

@@ -2,13 +2,8 @@ import type { ModelConfig } from '@backsight/engine';
 import { idTensor, type Feeds } from '../session.js';
 import { sequenceInputs } from './forward.js';
 import type { RunShape } from './memory-plan.js';
+import type { Sequence } from './sequence.js';
 import { packTrees, paddedShape, treesOf, type Tree } from './token-trees.js';
-
-/** A completion after its prompt, each at least one token long. */
-export interface Sequence {
-  readonly promptIds: readonly number[];
-  readonly completionIds: readonly number[];
-}
 
 /** Sequences that one run takes together. */
 export interface SequenceBatch {

@@ -1,5 +1,5 @@
 import { paddedLength } from '@backsight/engine';
-import type { Sequence } from './sequences.js';
+import type { Sequence } from './sequence.js';
 
 /** Sequences of one prompt: what they share is computed once. */
 export interface Tree {
