@@ -1,11 +1,9 @@
-/** One slot as a process: starts the supervisor written in Python, hands it one submission at a time. */
-import { spawn, type ChildProcessByStdio } from 'node:child_process';
-import { resolve } from 'node:path';
-import type { Readable, Writable } from 'node:stream';
+/** One slot as a process: greets the supervisor written in Python, hands it one submission at a time. */
 import { z } from 'zod';
 import { encodeFrame, FrameReader } from './frames.js';
 import { NoSandbox, type RunEnding, SandboxFailure } from './sandbox.js';
 import type { SandboxEvent, SandboxJob, SandboxRun } from './sandbox.js';
+import { ownPythonFolder, type SlotChannel, slotCommand, spawnSlot } from './slot-channel.js';
 
 /**
  * How a slot's programs are kept apart: cloned from a warmed-up Python into namespaces of their own; started by
@@ -40,17 +38,6 @@ const mostStretch = 4;
 const compileMs = 30_000;
 /** How long a slot may take to kill a program it was told to abandon, in milliseconds. */
 const abandonMs = 5_000;
-
-/** Beside `src` and `dist` alike. */
-const script = resolve(import.meta.dirname, '../../python/slot.py');
-/** All that a program may see of an environment. */
-const environment = {
-  PATH: '/usr/bin:/bin',
-  HOME: '/tmp',
-  LANG: 'C.UTF-8',
-  TZ: 'UTC',
-  PYTHONHASHSEED: '0',
-};
 
 const greeting = z.union([
   z.object({ tier: z.enum(['control-groups', 'namespaces', 'none']), python: z.string() }),
@@ -91,51 +78,39 @@ export interface Artefact {
 
 /** A running slot. */
 export class SlotProcess {
-  private readonly reader: FrameReader;
-  private readonly ended: Promise<void>;
   private alive = true;
 
   private constructor(
-    private readonly child: ChildProcessByStdio<Writable, Readable, Readable>,
+    private readonly channel: SlotChannel,
+    private readonly reader: FrameReader,
     readonly tier: SlotTier,
-    reader: FrameReader,
-    ended: Promise<void>,
   ) {
-    this.reader = reader;
-    this.ended = ended;
-    void ended.then(() => {
+    void channel.ended.then(() => {
       this.alive = false;
     });
   }
 
-  /** Starts a slot and waits until it can take submissions. Throws NoSandbox when nothing isolates here. */
-  static async start(options: SlotOptions): Promise<SlotProcess> {
-    const { python, isolation, bubblewrap, user, language, toolchains } = options;
-    const settings = JSON.stringify({ isolation, bubblewrap, user, language, toolchains });
-    // Not -I: it would ignore PYTHONHASHSEED. The environment is ours, and -s and -S keep everything else out.
-    const child = spawn(python, ['-s', '-S', '-B', script, settings], {
-      env: environment,
-      cwd: '/',
-      stdio: ['pipe', 'pipe', 'pipe'],
-    });
-    const ended = new Promise<void>((done) => {
-      child.once('close', () => {
-        done();
-      });
-      child.once('error', () => {
-        done();
-      });
-    });
-    child.stdin.on('error', () => undefined); // a dead slot is noticed by the end of its output
-    forwardLines(child.stderr, options.onComplaint);
-    const reader = new FrameReader(child.stdout);
-    const timer = setTimeout(() => child.kill('SIGKILL'), startMs);
+  /** Starts a slot of this machine and waits until it can take submissions. Throws as `greet`. */
+  static async start({ python, onComplaint, ...settings }: SlotOptions): Promise<SlotProcess> {
+    return SlotProcess.greet(spawnSlot(slotCommand(python, ownPythonFolder, settings), onComplaint));
+  }
+
+  /**
+   * Waits until a slot that was started can take submissions. Throws NoSandbox when nothing isolates where it runs, and
+   * SandboxFailure when it does not say anything of use; it is dead then.
+   */
+  static async greet(channel: SlotChannel): Promise<SlotProcess> {
+    channel.requests.on('error', () => undefined); // a dead slot is noticed by the end of its answers
+    const reader = new FrameReader(channel.answers);
+    const timer = setTimeout(() => {
+      channel.kill();
+    }, startMs);
     try {
       const hello = greeting.parse(await reader.readHeader());
       if ('error' in hello) throw new NoSandbox(hello.error);
-      return new SlotProcess(child, hello.tier, reader, ended);
+      return new SlotProcess(channel, reader, hello.tier);
     } catch (error) {
-      child.kill('SIGKILL');
+      channel.kill();
       if (error instanceof NoSandbox) throw error;
       throw new SandboxFailure('a sandbox slot did not start; its complaints are in the log', {
         cause: error,
@@ -157,11 +132,11 @@ export class SlotProcess {
     artefact: Artefact,
   ): AsyncGenerator<SandboxEvent, void, void> {
     signal.throwIfAborted();
-    this.child.stdin.write(encodeJob(job, artefact.known ?? Buffer.alloc(0)));
+    this.channel.requests.write(encodeJob(job, artefact.known ?? Buffer.alloc(0)));
     let finished = false;
     const abandon = (): void => {
       if (finished || !this.alive) return;
-      this.child.stdin.write(encodeFrame({ abandon: true }));
+      this.channel.requests.write(encodeFrame({ abandon: true }));
       setTimeout(() => {
         if (!finished) this.kill();
       }, abandonMs).unref();
@@ -201,15 +176,17 @@ export class SlotProcess {
   /** Ends at once, with whatever it runs. */
   kill(): void {
     this.alive = false;
-    this.child.kill('SIGKILL');
+    this.channel.kill();
   }
 
   /** Ends in order: it clears away its control groups. */
   async close(graceMs = 5_000): Promise<void> {
     this.alive = false;
-    this.child.stdin.end();
-    const timer = setTimeout(() => this.child.kill('SIGKILL'), graceMs);
-    await this.ended;
+    this.channel.requests.end();
+    const timer = setTimeout(() => {
+      this.channel.kill();
+    }, graceMs);
+    await this.channel.ended;
     clearTimeout(timer);
   }
 
@@ -291,14 +268,4 @@ function payload(run: SandboxRun): Uint8Array {
     case 'check':
       return Buffer.from(`${run.token}\n${run.code}`);
   }
-}
-
-function forwardLines(stream: Readable, onLine: (line: string) => void): void {
-  let rest = '';
-  stream.setEncoding('utf8');
-  stream.on('data', (chunk: string) => {
-    const lines = (rest + chunk).split('\n');
-    rest = lines.pop() ?? '';
-    lines.forEach(onLine);
-  });
 }
