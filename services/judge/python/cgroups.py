@@ -164,7 +164,7 @@ class SlotGroupsV1:
         return int(self._memory.read("memory.max_usage_in_bytes"))
 
     def out_of_memory_kills(self) -> int:
-        return _field(self._memory.read("memory.oom_control"), "oom_kill")
+        return field(self._memory.read("memory.oom_control"), "oom_kill")
 
 
 class SlotGroupsV2:
@@ -195,13 +195,13 @@ class SlotGroupsV2:
             self._resets = False
 
     def cpu_seconds(self) -> float:
-        return _field(self._folder.read("cpu.stat"), "usage_usec") / 1e6
+        return field(self._folder.read("cpu.stat"), "usage_usec") / 1e6
 
     def peak_bytes(self) -> int:
         return int(os.pread(self._peak, 64, 0)) if self._resets and self._peak is not None else 0
 
     def out_of_memory_kills(self) -> int:
-        return _field(self._folder.read("memory.events"), "oom_kill")
+        return field(self._folder.read("memory.events"), "oom_kill")
 
 
 def kill_members(folder: Folder) -> None:
@@ -220,7 +220,8 @@ def kill_members(folder: Folder) -> None:
             raise
 
 
-def _field(text: str, name: str) -> int:
+def field(text: str, name: str) -> int:
+    """The number behind a name, in a control file of such lines; 0 where there is none."""
     for line in text.splitlines():
         key, _, value = line.partition(" ")
         if key == name:

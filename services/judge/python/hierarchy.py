@@ -51,7 +51,7 @@ def make_control_groups(mounts: list[Mount], own: dict[str, str]) -> ControlGrou
     unified = next((mount for mount in mounts if mount.unified), None)
     if unified is None:
         raise OSError(errno.ENOENT, "no control groups are mounted")
-    return _make_v2(name, _own_folder(unified, own.get("", "/")), unified.point)
+    return _make_v2(name, own_folder(unified, own.get("", "/")), unified.point)
 
 
 def read_mounts(path: str = "/proc/self/mountinfo") -> list[Mount]:
@@ -83,7 +83,7 @@ def _make_v1(name: str, legacy: dict[str, Mount], own: dict[str, str]) -> Contro
     parents: dict[str, Folder] = {}  # by path: controllers mounted together share one
     chosen: dict[str, str] = {}
     for controller, mount in legacy.items():
-        path = _own_folder(mount, own.get(controller, "/"))
+        path = own_folder(mount, own.get(controller, "/"))
         chosen[controller] = path
         if path not in parents:
             parents[path] = Folder.open(path)
@@ -161,7 +161,7 @@ def _remove_dead(parent: Folder) -> None:
             parent.remove(name)
 
 
-def _own_folder(mount: Mount, group: str) -> str:
+def own_folder(mount: Mount, group: str) -> str:
     """Where this process's group is found below a mount point."""
     root = mount.root.rstrip("/")
     below = group.removeprefix(root) if group.startswith(root) else ""

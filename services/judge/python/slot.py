@@ -1,11 +1,13 @@
 """One slot of the judge: a process that runs one submission after another, each in a sandbox of its own.
 
-Started as `python3 -s -S -B slot.py '{"isolation": "zygote" | "bubblewrap" | "none", "user": 60600, "language": "cpp",
-"toolchains": {"cpp": "/usr/bin/g++", ...}, "bubblewrap": "/usr/bin/bwrap"}'`, with an environment that holds nothing
-but what programs may see. Its sandboxes see the toolchain of that one language beside Python, which they run as well.
+Started as `python3 -s -S -B slot.py '{"isolation": "zygote" | "bubblewrap" | "container" | "none", "user": 60600,
+"language": "cpp", "toolchains": {"cpp": "/usr/bin/g++", ...}, "bubblewrap": "/usr/bin/bwrap"}'`, with an environment
+that holds nothing but what programs may see. Its sandboxes see the toolchain of that one language beside Python,
+which they run as well.
 
 Submissions come on standard input, what became of them goes to standard output, as frames; the first frame out is
-`{"tier", "python"}`, or `{"error"}` with one sentence. It ends with its standard input.
+`{"tier", "python"}`, or `{"error"}` with one sentence. It ends with its standard input. In a container, where a stream
+may hold what its engine put there, the first frame in is `{"word"}`, and the first frame out holds it, too.
 
 Three kinds of process make a slot. This one turns into the supervisor, which sees submissions and never forks; the
 zygote, forked from it before it has seen any, clones sandboxes on demand; a sandbox's warden runs one submission.
@@ -20,9 +22,10 @@ import shutil
 import signal
 import sys
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import bubblewrap
+import container
 import hierarchy
 import native
 import root
@@ -31,10 +34,12 @@ import supervisor
 import syscalls
 import wire
 import zygote
+from cgroups import SlotGroups
+from every_language import LANGUAGES
 from owner import is_left_behind, own_name
 from program import prepare_interpreter
 from sandbox import Sandboxes
-from warden import LANGUAGES, Keep
+from warden import Keep
 
 _FOLDER_BYTES = 16 << 20
 _FOLDER_FILES = 1024
@@ -81,13 +86,20 @@ def main(options: Options) -> None:
     os.dup2(2, 1)
     groups: hierarchy.ControlGroups | None = None
     folder: str | None = None
+    word: str | None = None
     try:
-        if options.isolation == "zygote":
+        if options.isolation == "container":
+            container.forget_surroundings()
+            word = container.await_word(requests)
+            rootless = _enter_mount_namespace(options.user)
+            sandboxes = _isolate(options, rootless, _read_groups())
+            tier = "container"
+        elif options.isolation == "zygote":
             if not syscalls.SUPPORTED:
                 raise NoIsolation(f"The sandbox knows x86_64 and aarch64, not {syscalls.MACHINE}.")
             rootless = _enter_mount_namespace(options.user)
             groups = _make_groups()
-            sandboxes = _isolate(options, rootless, groups)
+            sandboxes = _isolate(options, rootless, groups.own if groups is not None else None)
             tier = "namespaces" if groups is None else "control-groups"
         elif options.isolation == "bubblewrap":
             groups = _make_groups()
@@ -102,8 +114,9 @@ def main(options: Options) -> None:
         gc.disable()
         gc.collect()
         gc.freeze()
-        channel = zygote.start(sandboxes.keep, sandboxes.namespaces)
-        wire.write_frame(answers, {"tier": tier, "python": ".".join(map(str, sys.version_info[:3]))})
+        channel = zygote.start(sandboxes.keep, sandboxes.namespaces, sandboxes.wrapping)
+        python = ".".join(map(str, sys.version_info[:3]))
+        wire.write_frame(answers, {"tier": tier, "python": python, "word": word})
         supervisor.serve(requests, answers, channel, sandboxes)
     except NoIsolation as error:
         wire.write_frame(answers, {"error": str(error)})
@@ -122,6 +135,13 @@ def _make_groups() -> hierarchy.ControlGroups | None:
         return None
 
 
+def _read_groups() -> SlotGroups:
+    try:
+        return container.open_container_groups(_open_proc())
+    except OSError as error:
+        raise NoIsolation(f"The container's control groups cannot be read ({error.strerror}).") from error
+
+
 def _make_folder(mode: int) -> str:
     """A folder of the machine's for this slot alone; those of dead slots are cleared away."""
     parent = tempfile.gettempdir()
@@ -133,7 +153,7 @@ def _make_folder(mode: int) -> str:
     return folder
 
 
-def _isolate(options: Options, rootless: bool, groups: hierarchy.ControlGroups | None) -> Sandboxes:
+def _isolate(options: Options, rootless: bool, groups: SlotGroups | None) -> Sandboxes:
     """Leaves the host's file tree: this process itself then sees no more of it than /proc, and its sandboxes not that."""
     files: dict[str, bytes] = {}
     if options.language == "javascript":
@@ -150,7 +170,7 @@ def _isolate(options: Options, rootless: bool, groups: hierarchy.ControlGroups |
         _NAMESPACES | (syscalls.CLONE_NEWUSER if rootless else 0),
         rootless,
         proc,
-        groups.own if groups is not None else None,
+        groups,
     )
 
 
@@ -160,21 +180,29 @@ def _wrap(options: Options, groups: hierarchy.ControlGroups | None, folder: str)
         raise NoIsolation(f"The sandbox knows x86_64 and aarch64, not {syscalls.MACHINE}.")
     user = options.user if os.geteuid() == 0 else None
     call_filter = seccomp.build_filter(syscalls.MACHINE)
-    keep = _keep(options, user, "/tmp", call_filter, control_groups=groups is not None)
-    keep = replace(keep, bubblewrap=options.bubblewrap, beside=tuple(options.beside()), modules=folder)
+    keep = _keep(options, user, "/tmp", call_filter, control_groups=groups is not None, wrapped=True)
     bubblewrap.copy_modules(folder)
-    trouble = bubblewrap.probe(keep)
+    wrapping = bubblewrap.Wrapping(options.bubblewrap, keep, options.beside(), folder)
+    trouble = wrapping.probe()
     if trouble is not None:
         raise NoIsolation(_NOTHING_ISOLATES.format(trouble))
     syscalls.adopt_orphans()  # a warden, when the bwrap above it is gone
-    return Sandboxes(keep, 0, False, _open_proc(), groups.own if groups is not None else None)
+    return Sandboxes(keep, 0, False, _open_proc(), groups.own if groups is not None else None, wrapping)
 
 
 def _open_proc() -> int:
     return os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
 
 
-def _keep(options: Options, user: int | None, folder: str, call_filter: bytes, *, control_groups: bool) -> Keep:
+def _keep(
+    options: Options,
+    user: int | None,
+    folder: str,
+    call_filter: bytes,
+    *,
+    control_groups: bool,
+    wrapped: bool = False,
+) -> Keep:
     return Keep(
         isolated=bool(call_filter),
         user=user,
@@ -182,8 +210,10 @@ def _keep(options: Options, user: int | None, folder: str, call_filter: bytes, *
         folder_bytes=_FOLDER_BYTES,
         folder_files=_FOLDER_FILES,
         call_filter=call_filter,
+        late_filter=seccomp.build_late_filter(syscalls.MACHINE) if call_filter else b"",
         control_groups=control_groups,
         toolchains=options.toolchains,
+        wrapped=wrapped,
     )
 
 

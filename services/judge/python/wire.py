@@ -9,6 +9,7 @@ from typing import Any
 
 _LENGTH = struct.Struct("<I")
 _CHUNK = 1 << 20
+_LONGEST_HEADER = 1 << 26
 
 
 class Ended(Exception):
@@ -18,6 +19,8 @@ class Ended(Exception):
 def read_header(descriptor: int) -> dict[str, Any]:
     """Reads one JSON header."""
     (length,) = _LENGTH.unpack(read_exactly(descriptor, _LENGTH.size))
+    if length > _LONGEST_HEADER:
+        raise ValueError(f"{length} bytes are announced, for a header: this is no frame")
     header: dict[str, Any] = json.loads(read_exactly(descriptor, length))
     return header
 
