@@ -22,7 +22,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import bubblewrap
 import container
@@ -35,11 +35,10 @@ import syscalls
 import wire
 import zygote
 from cgroups import SlotGroups
-from every_language import LANGUAGES
 from owner import is_left_behind, own_name
 from program import prepare_interpreter
 from sandbox import Sandboxes
-from warden import Keep
+from warden import LANGUAGES, Keep
 
 _FOLDER_BYTES = 16 << 20
 _FOLDER_FILES = 1024
@@ -114,7 +113,7 @@ def main(options: Options) -> None:
         gc.disable()
         gc.collect()
         gc.freeze()
-        channel = zygote.start(sandboxes.keep, sandboxes.namespaces, sandboxes.wrapping)
+        channel = zygote.start(sandboxes.keep, sandboxes.namespaces)
         python = ".".join(map(str, sys.version_info[:3]))
         wire.write_frame(answers, {"tier": tier, "python": python, "word": word})
         supervisor.serve(requests, answers, channel, sandboxes)
@@ -180,29 +179,21 @@ def _wrap(options: Options, groups: hierarchy.ControlGroups | None, folder: str)
         raise NoIsolation(f"The sandbox knows x86_64 and aarch64, not {syscalls.MACHINE}.")
     user = options.user if os.geteuid() == 0 else None
     call_filter = seccomp.build_filter(syscalls.MACHINE)
-    keep = _keep(options, user, "/tmp", call_filter, control_groups=groups is not None, wrapped=True)
+    keep = _keep(options, user, "/tmp", call_filter, control_groups=groups is not None)
+    keep = replace(keep, bubblewrap=options.bubblewrap, beside=tuple(options.beside()), modules=folder)
     bubblewrap.copy_modules(folder)
-    wrapping = bubblewrap.Wrapping(options.bubblewrap, keep, options.beside(), folder)
-    trouble = wrapping.probe()
+    trouble = bubblewrap.probe(keep)
     if trouble is not None:
         raise NoIsolation(_NOTHING_ISOLATES.format(trouble))
     syscalls.adopt_orphans()  # a warden, when the bwrap above it is gone
-    return Sandboxes(keep, 0, False, _open_proc(), groups.own if groups is not None else None, wrapping)
+    return Sandboxes(keep, 0, False, _open_proc(), groups.own if groups is not None else None)
 
 
 def _open_proc() -> int:
     return os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
 
 
-def _keep(
-    options: Options,
-    user: int | None,
-    folder: str,
-    call_filter: bytes,
-    *,
-    control_groups: bool,
-    wrapped: bool = False,
-) -> Keep:
+def _keep(options: Options, user: int | None, folder: str, call_filter: bytes, *, control_groups: bool) -> Keep:
     return Keep(
         isolated=bool(call_filter),
         user=user,
@@ -210,10 +201,8 @@ def _keep(
         folder_bytes=_FOLDER_BYTES,
         folder_files=_FOLDER_FILES,
         call_filter=call_filter,
-        late_filter=seccomp.build_late_filter(syscalls.MACHINE) if call_filter else b"",
         control_groups=control_groups,
         toolchains=options.toolchains,
-        wrapped=wrapped,
     )
 
 
