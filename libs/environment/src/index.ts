@@ -17,3 +17,4 @@ export {
 } from './environment.js';
 export { environmentService, type EnvironmentServiceOptions } from './service.js';
 export { singleTurn } from './single-turn.js';
+export { fieldProblem, readTaskFiles, type RowReading, TaskFileError } from './task-files.js';

@@ -2,8 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { TaskFileError } from '@backsight/environment';
 import { readConfig } from './config.js';
-import { readTaskFiles, TaskFileError } from './task-file.js';
+import { readTaskFiles } from './task-file.js';
 
 let folder = '';
 
