@@ -6,22 +6,19 @@ process 1 of fresh namespaces. From there on a warden is a warden.
 
 from __future__ import annotations
 
-import dataclasses
 import fcntl
-import json
+import marshal
 import os
 import py_compile
 import shutil
-import socket
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import native
 import root
+from channel import Channel
 from limits import Limits
-
-if TYPE_CHECKING:
-    from warden import Keep
+from warden import Keep
 
 _CHANNEL, _FILTER = 3, 4
 # Where a sandbox finds these modules.
@@ -29,60 +26,74 @@ _JUDGE = "/judge"
 _OWN = os.path.dirname(os.path.abspath(__file__))
 
 
-def become_bubblewrap(channel: socket.socket, keep: Keep, limits: Limits) -> NoReturn:
-    """Waits until the supervisor has put this process into its groups, then becomes bwrap."""
-    try:
-        folder = channel.recv(1 << 12).decode()
-        if not folder:
-            os._exit(0)
-        # Beside each other above the standard streams: bwrap hands the first on, and reads the second.
-        os.dup2(fcntl.fcntl(channel, fcntl.F_DUPFD, _FILTER + 1), _CHANNEL)
-        with open(fcntl.fcntl(os.memfd_create("filter"), fcntl.F_DUPFD, _FILTER + 1), "wb", buffering=0) as program:
-            program.write(keep.call_filter)
-            os.dup2(program.fileno(), _FILTER)
-        os.lseek(_FILTER, 0, os.SEEK_SET)
-        if keep.user is not None:
-            native.become_user(keep.user)
-        inner = dataclasses.replace(keep, call_filter=b"", user=None)
-        settings = {**dataclasses.asdict(inner), "call_filter": "", "beside": []}
-        wanted = json.dumps({"keep": settings, "limits": limits.pack().hex(), "folder": folder})
-        native.become(keep.bubblewrap, [*arguments(keep), "--seccomp", str(_FILTER), "--", *_python(), wanted])
-    except Exception as error:
-        print(f"bwrap was not started: {error}", file=sys.stderr)
-    finally:
-        os._exit(1)
+class Wrapping:
+    """How bwrap is called for the sandboxes of a slot: found out once, since it takes a look at many files."""
+
+    def __init__(self, path: str, keep: Keep, beside: list[str], modules: str) -> None:
+        self._path = path
+        self._user = keep.user
+        self._arguments = [path, *_arguments(keep, beside, modules)]
+        inner = {**vars(keep), "call_filter": b"", "user": None}
+        self._settings = {"keep": inner, "packages": root.package_folders()}
+        self._filter = keep.call_filter
+
+    def probe(self) -> str | None:
+        """Why bwrap does not work here; None when it does."""
+        command = [*self._arguments, "--", os.path.realpath(sys.executable), "-I", "-S", "-c", ""]
+        status, said = native.run_tool(self._path, command, user=self._user)
+        return None if status == 0 else (said.strip().splitlines() or [f"bwrap ended with {status}"])[-1]
+
+    def become_bubblewrap(self, channel: Channel, limits: Limits) -> NoReturn:
+        """Waits until the supervisor has put this process into its groups, then becomes bwrap."""
+        try:
+            told, _ = channel.receive(1 << 12)
+            if not told:
+                os._exit(0)
+            # Beside each other above the standard streams: bwrap hands the first on, and reads the second.
+            os.dup2(_above(channel.fileno()), _CHANNEL)
+            program = _above(os.memfd_create("filter"))
+            os.write(program, self._filter)
+            os.lseek(program, 0, os.SEEK_SET)
+            os.dup2(program, _FILTER)
+            if self._user is not None:
+                native.become_user(self._user)
+            wanted = {**self._settings, **marshal.loads(told), "limits": limits.pack()}
+            python = [os.path.realpath(sys.executable), "-s", "-S", "-B", f"{_JUDGE}/bubblewrapped.pyc"]
+            command = ["--seccomp", str(_FILTER), "--", *python, marshal.dumps(wanted).hex()]
+            native.become(self._path, [*self._arguments, *command])
+        except Exception as error:
+            print(f"bwrap was not started: {error}", file=sys.stderr)
+        finally:
+            os._exit(1)
+
+
+def _above(descriptor: int) -> int:
+    """A copy out of the way of the descriptors that bwrap is handed."""
+    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _FILTER + 1)
 
 
 def copy_modules(folder: str) -> None:
-    """Copies these modules and their bytecode to where the slot's user can read them: compiling costs half a start."""
-    bytecode = os.path.join(folder, "__pycache__")
-    os.mkdir(bytecode)
+    """Compiles these modules to where the slot's user can read them: compiling costs half a start."""
     shutil.copy(native.DRIVER_FILE, folder)
     for name in os.listdir(_OWN):
         module, extension = os.path.splitext(name)
         if extension == ".py":
-            source = shutil.copy(os.path.join(_OWN, name), folder)
-            target = os.path.join(bytecode, f"{module}.{sys.implementation.cache_tag}.pyc")
             mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-            py_compile.compile(source, target, f"{_JUDGE}/{name}", doraise=True, invalidation_mode=mode)
+            target = os.path.join(folder, f"{module}.pyc")
+            py_compile.compile(
+                os.path.join(_OWN, name), target, f"{_JUDGE}/{name}", doraise=True, invalidation_mode=mode
+            )
 
 
-def probe(keep: Keep) -> str | None:
-    """Why bwrap does not work here; None when it does."""
-    command = [*arguments(keep), "--", os.path.realpath(sys.executable), "-I", "-S", "-c", ""]
-    status, said = native.run_tool(keep.bubblewrap, command, user=keep.user)
-    return None if status == 0 else (said.strip().splitlines() or [f"bwrap ended with {status}"])[-1]
-
-
-def arguments(keep: Keep) -> list[str]:
-    """How bwrap is called, up to the command."""
-    parts = [keep.bubblewrap, "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
+def _arguments(keep: Keep, beside: list[str], modules: str) -> list[str]:
+    """How bwrap is called, up to the filter and the command; modules is the folder of copy_modules."""
+    parts = ["--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
     parts += ["--unshare-cgroup-try", "--disable-userns", "--as-pid-1", "--die-with-parent", "--new-session"]
     parts += ["--uid", "1000", "--gid", "1000", "--hostname", "sandbox"]
     for name in root.LINKED:
         if os.path.islink(f"/{name}"):
             parts += ["--symlink", os.readlink(f"/{name}"), f"/{name}"]
-    seen = root.visible(list(keep.beside))
+    seen = root.visible(beside)
     for path in seen:
         parts += ["--ro-bind", path, path]
     if "/usr/bin" not in seen and "/usr" not in seen:
@@ -91,10 +102,6 @@ def arguments(keep: Keep) -> list[str]:
         parts += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
     for name, target in root.LINKS.items():
         parts += ["--symlink", target, f"/{name}"]
-    parts += ["--dir", "/etc", "--ro-bind", keep.modules, _JUDGE, "--symlink", f"{_JUDGE}/driver.cjs", native.DRIVER]
+    parts += ["--dir", "/etc", "--ro-bind", modules, _JUDGE, "--symlink", f"{_JUDGE}/driver.cjs", native.DRIVER]
     parts += ["--proc", "/proc", "--perms", "1777", "--size", str(keep.folder_bytes), "--tmpfs", keep.folder]
     return [*parts, "--remount-ro", "/", "--chdir", keep.folder]
-
-
-def _python() -> list[str]:
-    return [os.path.realpath(sys.executable), "-s", "-S", "-B", f"{_JUDGE}/bubblewrapped.py"]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
-from typing import NoReturn
 
 import native
 from languages import Language, Program, Refused
-from limits import Limits
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from limits import Limits
 
 FLAGS = ["-O2", "-std=c++20", "-pipe", "-fdiagnostics-color=never", "-fmax-errors=1", "-fno-diagnostics-show-caret"]
 _SOURCE, _ARTEFACT = "main.cpp", "main"
-_ERROR = re.compile(r"^main\.cpp:(\d+):(?:\d+:)? (?:fatal )?error: (.*)$", re.MULTILINE)
-_LINKER = re.compile(r"^.*?: (undefined reference to .*|multiple definition of .*?);?$", re.MULTILINE)
+_ERROR = r"(?m)^main\.cpp:(\d+):(?:\d+:)? (?:fatal )?error: (.*)$"
+_LINKER = r"(?m)^.*?: (undefined reference to .*|multiple definition of .*?);?$"
 
 
 def _prepare(source: bytes, artefact: bytes, toolchain: str, folder: str) -> Program:
@@ -33,9 +36,11 @@ def _compile(source: bytes, compiler: str) -> bytes:
 
 
 def _refusal(status: int, said: str) -> Refused:
-    if (error := _ERROR.search(said)) is not None:
+    import re  # here, since only an interpreter that has to say it needs it
+
+    if (error := re.search(_ERROR, said)) is not None:
         return Refused("", f"error: {error[2]}", [int(error[1])])
-    if (error := _LINKER.search(said)) is not None:
+    if (error := re.search(_LINKER, said)) is not None:
         return Refused("", error[1], [])
     return Refused("", f"g++ {f'exited with code {status}' if status > 0 else f'was killed by signal {-status}'}", [])
 

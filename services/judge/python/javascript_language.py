@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-from typing import NoReturn
 
 import native
 from languages import Language, Program, Refused
-from limits import Limits
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from limits import Limits
 
 # Of the 64 MiB of stack that a run has; in KiB.
 _STACK = 48_000
@@ -38,6 +41,8 @@ def _driver() -> str:
 
 
 def _refusal(status: int, said: str) -> Refused:
+    import json
+
     try:
         told = json.loads(said)
         return Refused(str(told["type"]), str(told["message"]), [int(line) for line in told["lines"]])

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import resource
 import struct
-from dataclasses import dataclass
-from typing import Any, ClassVar
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _FILE_BYTES = 16 << 20
 _OPEN_FILES = 256
@@ -14,17 +16,19 @@ _STACK_BYTES = 64 << 20
 _INTERPRETER_BYTES = 64 << 20
 
 
-@dataclass(frozen=True)
 class Limits:
     """Limits of one run; the memory and the processes are those of the whole tree."""
 
-    FORM: ClassVar[struct.Struct] = struct.Struct("<ddqqq")
+    FORM = struct.Struct("<ddqqq")
 
-    cpu_seconds: float
-    wall_seconds: float
-    memory_bytes: int
-    output_bytes: int
-    processes: int
+    def __init__(
+        self, cpu_seconds: float, wall_seconds: float, memory_bytes: int, output_bytes: int, processes: int
+    ) -> None:
+        self.cpu_seconds = cpu_seconds
+        self.wall_seconds = wall_seconds
+        self.memory_bytes = memory_bytes
+        self.output_bytes = output_bytes
+        self.processes = processes
 
     @staticmethod
     def parse(header: dict[str, Any]) -> Limits:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-from typing import NoReturn
 
 import syscalls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 # What runs a JavaScript program: in a sandbox's root, and on the machine.
 DRIVER = "/driver.cjs"

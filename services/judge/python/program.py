@@ -3,27 +3,27 @@
 Everything here shares an interpreter with the program, so nothing it says is believed: how the process ended is
 observed from outside, and the report on descriptor 3 carries only what the program could say anyway, a value it
 returns or an error it died of.
+
+Modules are imported where they are needed: where bubblewrap makes the sandboxes, every submission starts an
+interpreter, and most never need them.
 """
 
 from __future__ import annotations
 
+import _signal as signal  # signal itself imports enum and much else
 import atexit
 import builtins
 import gc
 import io
-import json
 import os
-import random
-import signal
 import site
 import sys
-import traceback
-import types
-import typing
-from collections import deque
 from os import _exit  # by this name, so that a program that patches the module ends as it said
-from types import CodeType
-from typing import Any, NoReturn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType, ModuleType
+    from typing import Any, NoReturn
 
 KINDS = ("stdio", "call", "check")
 SOURCE_NAME = "main.py"
@@ -33,6 +33,7 @@ _PAYLOAD = 4
 _FRAMES = 3
 _MESSAGE_CHARACTERS = 2000
 _EXIT_FLUSH_FAILED = 120
+_ESCAPED = {code: f"\\u{code:04x}" for code in (*range(32), ord('"'), ord("\\"))}
 
 
 class _Unspeakable(Exception):
@@ -53,10 +54,17 @@ def prepare_interpreter(packages: list[str]) -> None:
     sys.stdin = sys.__stdin__ = _text(0, "r")
     sys.stdout = sys.__stdout__ = _text(1, "w")
     sys.stderr = sys.__stderr__ = _text(2, "w", errors="backslashreplace", line_buffering=True)
-    # As exit() and quit(), which the site module would define, so with `random`: every run starts alike.
+    # exit() and quit(), which the site module would define.
     site.setquit()
     site.setcopyright()
-    random.seed(0)
+
+
+def seed_random(code: bytes) -> None:
+    """Lets every run that might use `random` start alike, as hashes do."""
+    if b"random" in code:
+        __import__("random")
+    if "random" in sys.modules:
+        sys.modules["random"].seed(0)
 
 
 def run_program(code: CodeType, source: bytes, kind: str, working_folder: str) -> NoReturn:
@@ -74,6 +82,9 @@ def run_program(code: CodeType, source: bytes, kind: str, working_folder: str) -
     report: dict[str, Any] = {}
     try:
         if kind == "call":
+            import json  # noqa: F401 (before the program has a say in what that is)
+            import typing
+
             vars(main).update((name, getattr(typing, name)) for name in typing.__all__)
         exec(code, vars(main))
         if kind == "call":
@@ -84,6 +95,8 @@ def run_program(code: CodeType, source: bytes, kind: str, working_folder: str) -
             # What the program patched must not judge it.
             names.clear()
             names.update(pristine)
+            if "random" not in sys.modules:
+                seed_random(check)
             exec(compile(check, CHECK_NAME, "exec", dont_inherit=True), vars(main))
             report = {"token": token.decode()}
         status = 0
@@ -98,9 +111,9 @@ def run_program(code: CodeType, source: bytes, kind: str, working_folder: str) -
     _exit(status)
 
 
-def _fresh_main() -> types.ModuleType:
+def _fresh_main() -> ModuleType:
     """A new `__main__`, as in an interpreter that starts with the program as its script."""
-    main = types.ModuleType("__main__")
+    main = type(sys)("__main__")
     main.__file__ = SOURCE_NAME
     vars(main)["__builtins__"] = builtins
     sys.modules["__main__"] = main
@@ -124,6 +137,8 @@ def _read_payload() -> bytes:
 
 def _call(namespace: dict[str, Any]) -> dict[str, Any]:
     """Calls the function the payload names and reports what it returns."""
+    import json
+
     payload = json.loads(_read_payload())
     name = payload["function"]
     function = namespace.get(name)
@@ -140,8 +155,8 @@ def _call(namespace: dict[str, Any]) -> dict[str, Any]:
 
 def _describe(error: BaseException, stage: str) -> dict[str, Any]:
     """An exception for the feedback: its type, its message, and the last lines of the submission on its way."""
-    lines: deque[int] = deque(maxlen=_FRAMES)
-    check_lines: deque[int] = deque(maxlen=1)
+    lines: list[int] = []
+    check_lines: list[int] = []
     trace = error.__traceback__
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename
@@ -158,8 +173,8 @@ def _describe(error: BaseException, stage: str) -> dict[str, Any]:
         "stage": stage,
         "type": type(error).__name__,
         "message": message[:_MESSAGE_CHARACTERS],
-        "lines": list(lines),
-        "checkLines": list(check_lines),
+        "lines": lines[-_FRAMES:],
+        "checkLines": check_lines[-1:],
         "assertion": isinstance(error, AssertionError),
         "memory": isinstance(error, MemoryError),
     }
@@ -167,13 +182,14 @@ def _describe(error: BaseException, stage: str) -> dict[str, Any]:
 
 def _print_traceback(error: BaseException, source: bytes) -> None:
     """The traceback on standard error, without the frames of this file."""
-    import linecache
-
     try:
+        import linecache
+        import traceback
+
         lines = source.decode(errors="replace").splitlines(keepends=True)
         linecache.cache[SOURCE_NAME] = (len(source), None, lines, SOURCE_NAME)
         trace = error.__traceback__
-        while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        while trace is not None and trace.tb_frame.f_code.co_filename == _send.__code__.co_filename:
             trace = trace.tb_next
         traceback.print_exception(type(error), error, trace)
     except Exception:  # a program may have closed or replaced its streams
@@ -200,6 +216,8 @@ def _finish() -> int:
             threading._shutdown()  # joins the non-daemon threads
         atexit._run_exitfuncs()
     except BaseException:
+        import traceback
+
         traceback.print_exc()
     status = 0
     for stream in (sys.stdout, sys.stderr):
@@ -214,9 +232,27 @@ def _finish() -> int:
 def _send(report: dict[str, Any]) -> None:
     if not report:
         return
-    data = json.dumps(report).encode()
+    data = _encode(report)
     try:
         while data:
             data = data[os.write(_REPORT, data) :]
     except OSError:  # the program closed the descriptor: it has nothing to say
         pass
+
+
+def _encode(report: dict[str, Any]) -> bytes:
+    """JSON of texts, truth values and lists of numbers; a program short of memory could not import the json module."""
+    parts = (
+        f"{_quote(name)}: {_quote(value) if isinstance(value, str) else _number(value)}"
+        for name, value in report.items()
+    )
+    # Half a surrogate pair becomes its escape, which is that of JSON.
+    return f"{{{', '.join(parts)}}}".encode("utf-8", "backslashreplace")
+
+
+def _quote(text: str) -> str:
+    return f'"{text.translate(_ESCAPED)}"'
+
+
+def _number(value: bool | list[int]) -> str:
+    return str(value).lower()

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import re
 import sys
-import warnings
-from types import CodeType
-from typing import NoReturn
 
 from languages import Language, Program, Refused
-from limits import Limits
-from program import SOURCE_NAME, run_program
+from program import SOURCE_NAME, run_program, seed_random
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
+    from typing import NoReturn
+
+    from limits import Limits
 
 # Standard modules whose import has effects, or that need what a sandbox lacks.
 _NOT_AHEAD = {"antigravity", "this", "idlelib", "tkinter", "turtle", "turtledemo", "test", "lib2to3", "ensurepip"}
-_IMPORT = re.compile(rb"^[ \t]*(?:import|from)[ \t]+([A-Za-z_][\w.]*(?:[ \t]*,[ \t]*[A-Za-z_][\w.]*)*)", re.MULTILINE)
 
 
 def _prepare(source: bytes, artefact: bytes, toolchain: str, folder: str) -> Program:
     code = _compile(source)
     _import_ahead(source)
+    seed_random(source)
 
     def run(kind: str, working_folder: str, limits: Limits) -> NoReturn:
         run_program(code, source, kind, working_folder)
@@ -28,6 +30,8 @@ def _prepare(source: bytes, artefact: bytes, toolchain: str, folder: str) -> Pro
 
 
 def _compile(source: bytes) -> CodeType:
+    import warnings
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -42,14 +46,23 @@ def _compile(source: bytes) -> CodeType:
 
 def _import_ahead(source: bytes) -> None:
     """Imports the standard modules the program names once, here, so that its runs find them loaded."""
-    for names in _IMPORT.findall(source):
-        for name in names.decode().split(","):
-            top = name.strip().partition(".")[0]
-            if top not in sys.modules and top in sys.stdlib_module_names and top not in _NOT_AHEAD:
-                try:
-                    __import__(top)
-                except Exception:
-                    pass  # the program will see for itself
+    for top in _named_modules(source):
+        if top not in sys.modules and top in sys.stdlib_module_names and top not in _NOT_AHEAD:
+            try:
+                __import__(top)
+            except Exception:
+                pass  # the program will see for itself
+
+
+def _named_modules(source: bytes) -> set[str]:
+    """The top of every module that a line of the source imports."""
+    found: set[str] = set()
+    for line in source.splitlines():
+        verb, _, rest = line.decode(errors="replace").strip().partition(" ")
+        if verb in ("import", "from"):
+            named = rest.split(",") if verb == "import" else [rest]
+            found.update(name.split()[0].partition(".")[0] for name in named if name.strip())
+    return found
 
 
 PYTHON = Language(_prepare)

@@ -6,19 +6,20 @@ that way.
 
 from __future__ import annotations
 
-import json
+import marshal
 import os
 import select
 import shutil
 import signal
-import socket
 import tempfile
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
 import warden
+from bubblewrap import Wrapping
 from cgroups import SlotGroups
+from channel import Channel
 from limits import Limits
 from program import KINDS
 from warden import Keep
@@ -54,6 +55,7 @@ class Sandboxes:
     map_user: bool  # whether each has a user namespace of its own
     proc: int  # descriptor of a /proc that shows them
     groups: SlotGroups | None
+    wrapping: Wrapping | None = None  # where bubblewrap makes them
 
 
 @dataclass(frozen=True)
@@ -84,21 +86,21 @@ class Run:
 class Sandbox:
     """A warden and the channel to it."""
 
-    def __init__(self, requests: int, zygote: socket.socket, sandboxes: Sandboxes, limits: Limits) -> None:
+    def __init__(self, requests: int, zygote: Channel, sandboxes: Sandboxes, limits: Limits) -> None:
         self._requests = requests
         self._zygote = zygote
         self._sandboxes = sandboxes
         self._groups = sandboxes.groups
         self._limits = limits
         self._pid: int | None = None
-        self._channel: socket.socket | None = None
+        self._channel: Channel | None = None
         self._folder: str | None = None
         self._cpu_seen = 0.0  # seconds of the current run, when last looked at
         self._peak_at_end = 0  # bytes
         self.artefact = b""  # what the program was compiled to, once it is
 
-    def start(self) -> None:
-        """Makes the sandbox and waits until it has dropped everything."""
+    def start(self, language: str) -> None:
+        """Makes a sandbox for programs in a language, and waits until it has dropped everything."""
         keep = self._sandboxes.keep
         folder = keep.folder
         if not keep.isolated:
@@ -110,7 +112,7 @@ class Sandbox:
             _map_user(self._sandboxes.proc, self._pid)
         if self._groups:
             self._groups.join(self._pid)
-        self._channel.send(folder.encode())
+        self._channel.send(marshal.dumps({"language": language, "folder": folder}))
         try:
             self._await_promptly()
         except _WardenLost:
@@ -123,7 +125,7 @@ class Sandbox:
         contents = [submission.source, submission.artefact, *(content for _, content in submission.files)]
         handed = [_in_memory(content) for content in contents]
         names = {"language": submission.language, "files": [path for path, _ in submission.files]}
-        socket.send_fds(self._channel, [json.dumps(names).encode()], handed)
+        self._channel.send(marshal.dumps(names), handed)
         _close_all(handed)
         try:
             message, limit = self._await_message(None, self._limits.cpu_seconds, self._limits.wall_seconds)
@@ -133,7 +135,7 @@ class Sandbox:
         if limit:
             return _trouble("Compiling takes more time than allowed.")
         if message[:1] == warden.COMPILE_ERROR:
-            error: dict[str, Any] = json.loads(message[1:])
+            error: dict[str, Any] = marshal.loads(message[1:])
             return _trouble("Compiling takes more memory than allowed.") if self._short(kills) else error
         return None
 
@@ -183,7 +185,7 @@ class Sandbox:
         """Kills the whole sandbox and waits until it is gone."""
         if self._pid is not None:
             # Where bwrap made it, the warden is not our child until bwrap is dead.
-            wardens = _children(self._sandboxes.proc, self._pid) if self._sandboxes.keep.bubblewrap else []
+            wardens = _children(self._sandboxes.proc, self._pid) if self._sandboxes.keep.wrapped else []
             try:
                 (os.kill if self._sandboxes.keep.isolated else os.killpg)(self._pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -217,7 +219,7 @@ class Sandbox:
         if user is not None:
             for descriptor in theirs:
                 os.fchown(descriptor, user, user)  # so that the program can open /dev/stdin and /dev/stdout
-        socket.send_fds(self._channel, [bytes([KINDS.index(kind)])], theirs)
+        self._channel.send(bytes([KINDS.index(kind)]), theirs)
         _close_all(theirs)
         return [reading for reading, _ in pipes]
 
@@ -317,16 +319,13 @@ class Sandbox:
     def _run_pids(self) -> list[int]:
         """The children of the warden: the run's first process before any orphans."""
         children = _children(self._sandboxes.proc, self._pid)
-        if self._sandboxes.keep.bubblewrap and children:
+        if self._sandboxes.keep.wrapped and children:
             return _children(self._sandboxes.proc, children[0])  # the warden stands between
         return children
 
     def _receive(self) -> bytes:
         assert self._channel is not None
-        try:
-            message, files, _, _ = socket.recv_fds(self._channel, warden.MAX_MESSAGE, 1)
-        except ConnectionResetError:
-            message, files = b"", []
+        message, files = self._channel.receive(warden.MAX_MESSAGE, 1)
         if not message:
             raise _WardenLost
         for file in files:

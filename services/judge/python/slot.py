@@ -7,7 +7,7 @@ which they run as well.
 
 Submissions come on standard input, what became of them goes to standard output, as frames; the first frame out is
 `{"tier", "python"}`, or `{"error"}` with one sentence. It ends with its standard input. In a container, where a stream
-may hold what its engine put there, the first frame in is `{"word"}`, and the first frame out holds it, too.
+may hold what its engine put there, the first frame in is `{"word"}`, and the first frame out tells more (container.py).
 
 Three kinds of process make a slot. This one turns into the supervisor, which sees submissions and never forks; the
 zygote, forked from it before it has seen any, clones sandboxes on demand; a sandbox's warden runs one submission.
@@ -23,6 +23,7 @@ import signal
 import sys
 import tempfile
 from dataclasses import dataclass, replace
+from typing import Any
 
 import bubblewrap
 import container
@@ -35,10 +36,11 @@ import syscalls
 import wire
 import zygote
 from cgroups import SlotGroups
+from every_language import LANGUAGES
 from owner import is_left_behind, own_name
 from program import prepare_interpreter
 from sandbox import Sandboxes
-from warden import LANGUAGES, Keep
+from warden import Keep
 
 _FOLDER_BYTES = 16 << 20
 _FOLDER_FILES = 1024
@@ -85,11 +87,13 @@ def main(options: Options) -> None:
     os.dup2(2, 1)
     groups: hierarchy.ControlGroups | None = None
     folder: str | None = None
-    word: str | None = None
+    told: dict[str, Any] = {}
     try:
         if options.isolation == "container":
             container.forget_surroundings()
-            word = container.await_word(requests)
+            told = container.introduce(requests, options.language)
+            found = {each["name"]: each["path"] for each in told["image"]["toolchains"]}
+            options = replace(options, toolchains=found)
             rootless = _enter_mount_namespace(options.user)
             sandboxes = _isolate(options, rootless, _read_groups())
             tier = "container"
@@ -113,9 +117,9 @@ def main(options: Options) -> None:
         gc.disable()
         gc.collect()
         gc.freeze()
-        channel = zygote.start(sandboxes.keep, sandboxes.namespaces)
+        channel = zygote.start(sandboxes.keep, sandboxes.namespaces, sandboxes.wrapping)
         python = ".".join(map(str, sys.version_info[:3]))
-        wire.write_frame(answers, {"tier": tier, "python": python, "word": word})
+        wire.write_frame(answers, {"tier": tier, "python": python, **told})
         supervisor.serve(requests, answers, channel, sandboxes)
     except NoIsolation as error:
         wire.write_frame(answers, {"error": str(error)})
@@ -179,21 +183,29 @@ def _wrap(options: Options, groups: hierarchy.ControlGroups | None, folder: str)
         raise NoIsolation(f"The sandbox knows x86_64 and aarch64, not {syscalls.MACHINE}.")
     user = options.user if os.geteuid() == 0 else None
     call_filter = seccomp.build_filter(syscalls.MACHINE)
-    keep = _keep(options, user, "/tmp", call_filter, control_groups=groups is not None)
-    keep = replace(keep, bubblewrap=options.bubblewrap, beside=tuple(options.beside()), modules=folder)
+    keep = _keep(options, user, "/tmp", call_filter, control_groups=groups is not None, wrapped=True)
     bubblewrap.copy_modules(folder)
-    trouble = bubblewrap.probe(keep)
+    wrapping = bubblewrap.Wrapping(options.bubblewrap, keep, options.beside(), folder)
+    trouble = wrapping.probe()
     if trouble is not None:
         raise NoIsolation(_NOTHING_ISOLATES.format(trouble))
     syscalls.adopt_orphans()  # a warden, when the bwrap above it is gone
-    return Sandboxes(keep, 0, False, _open_proc(), groups.own if groups is not None else None)
+    return Sandboxes(keep, 0, False, _open_proc(), groups.own if groups is not None else None, wrapping)
 
 
 def _open_proc() -> int:
     return os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
 
 
-def _keep(options: Options, user: int | None, folder: str, call_filter: bytes, *, control_groups: bool) -> Keep:
+def _keep(
+    options: Options,
+    user: int | None,
+    folder: str,
+    call_filter: bytes,
+    *,
+    control_groups: bool,
+    wrapped: bool = False,
+) -> Keep:
     return Keep(
         isolated=bool(call_filter),
         user=user,
@@ -201,8 +213,10 @@ def _keep(options: Options, user: int | None, folder: str, call_filter: bytes, *
         folder_bytes=_FOLDER_BYTES,
         folder_files=_FOLDER_FILES,
         call_filter=call_filter,
+        late_filter=seccomp.build_late_filter(syscalls.MACHINE) if call_filter else b"",
         control_groups=control_groups,
         toolchains=options.toolchains,
+        wrapped=wrapped,
     )
 
 

@@ -9,18 +9,18 @@ itself went wrong. `{"abandon": true}` meanwhile kills the submission, which is 
 
 from __future__ import annotations
 
-import socket
 from dataclasses import replace
 from typing import Any
 
 import wire
+from channel import Channel
+from every_language import LANGUAGES
 from languages import COMPILE_LIMITS
 from limits import Limits
 from sandbox import Abandoned, Run, Sandbox, SandboxFailed, Sandboxes, Submission
-from warden import LANGUAGES
 
 
-def serve(requests: int, answers: int, zygote: socket.socket, sandboxes: Sandboxes) -> None:
+def serve(requests: int, answers: int, zygote: Channel, sandboxes: Sandboxes) -> None:
     """Serves the judge until it closes the pipe."""
     while True:
         try:
@@ -56,7 +56,7 @@ def _judge(
     requests: int,
     header: dict[str, Any],
     blobs: _Blobs,
-    zygote: socket.socket,
+    zygote: Channel,
     sandboxes: Sandboxes,
 ) -> dict[str, Any]:
     """Runs the submission, in as many sandboxes as it spoils; the last event."""
@@ -97,7 +97,7 @@ def _judge(
 def _start(sandbox: Sandbox, submission: Submission) -> dict[str, Any] | None:
     """Starts the sandbox with the program prepared; what is wrong with the program, if anything."""
     try:
-        sandbox.start()
+        sandbox.start(submission.language)
         return sandbox.compile(submission)
     except BaseException:
         sandbox.end()

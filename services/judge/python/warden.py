@@ -8,59 +8,69 @@ the child was forked, so that not even the child's copy of this memory holds it.
 
 from __future__ import annotations
 
-import json
+import _signal as signal  # signal itself imports enum and much else
+import marshal
 import os
 import resource
-import signal
-import socket
 import struct
-from dataclasses import dataclass
 from os import _exit  # by this name: in a run's process the program may have patched the module
-from typing import NoReturn
 
 import limits as bounds
 import native
-import seccomp
 import syscalls
-from cpp_language import CPP
-from javascript_language import JAVASCRIPT
+from channel import Channel
 from languages import Language, Program, Refused
 from limits import Limits
 from program import KINDS
-from python_language import PYTHON
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 MAX_FILES = 200
 MAX_MESSAGE = 1 << 17
 NONCE_BYTES = 16
-# First byte of the warden's messages; FAILED and COMPILE_ERROR carry text and JSON, ENDED carries
-# ENDING, COMPILED a new artefact as a descriptor.
+# First byte of the warden's messages; FAILED and COMPILE_ERROR carry text and what marshal makes of the trouble, ENDED
+# carries ENDING, COMPILED a new artefact as a descriptor.
 READY, COMPILED, COMPILE_ERROR, STARTED, ENDED, FAILED = (bytes([tag]) for tag in b"RCESDF")
 # nonce, wait status, CPU microseconds, peak bytes, whether the next run would find nothing of this one
 ENDING = struct.Struct(f"<{NONCE_BYTES}siqq?")
 
 _CHANNEL = 3
-_LATE_FILTER = seccomp.build_late_filter(syscalls.MACHINE)
-LANGUAGES: dict[str, Language] = {"python": PYTHON, "cpp": CPP, "javascript": JAVASCRIPT}
 
 
-@dataclass(frozen=True)
 class Keep:
     """How a slot's sandboxes are kept."""
 
-    isolated: bool  # in namespaces of its own; otherwise an ordinary process (--sandbox=none)
-    user: int | None  # the user to become; None: the user namespace already hides the real one
-    folder: str  # the working folder; where not isolated, its parent
-    folder_bytes: int
-    folder_files: int
-    call_filter: bytes
-    control_groups: bool
-    toolchains: dict[str, str]  # by language: the path of its interpreter or compiler
-    beside: tuple[str, ...] = ()  # what of the machine its sandboxes see beside Python
-    bubblewrap: str = ""  # the path of bwrap, where that makes the sandboxes
-    modules: str = ""  # the folder that holds these modules for bubblewrap
+    def __init__(
+        self,
+        *,
+        isolated: bool,
+        user: int | None,
+        folder: str,
+        folder_bytes: int,
+        folder_files: int,
+        call_filter: bytes,
+        late_filter: bytes,
+        control_groups: bool,
+        toolchains: dict[str, str],
+        wrapped: bool,
+    ) -> None:
+        self.isolated = isolated  # in namespaces of its own; otherwise an ordinary process (--sandbox=none)
+        self.user = user  # the user to become; None: the user namespace already hides the real one
+        self.folder = folder  # the working folder; where not isolated, its parent
+        self.folder_bytes = folder_bytes
+        self.folder_files = folder_files
+        self.call_filter = call_filter
+        self.late_filter = late_filter  # for a run beside: what its warden needs
+        self.control_groups = control_groups
+        self.toolchains = toolchains  # by language: the path of its interpreter or compiler
+        self.wrapped = wrapped  # bubblewrap makes the sandboxes
 
 
-def keep_sandbox(channel_descriptor: int, keep: Keep, limits: Limits, folder: str = "") -> NoReturn:
+def keep_sandbox(
+    channel_descriptor: int, keep: Keep, limits: Limits, languages: dict[str, Language], folder: str = ""
+) -> NoReturn:
     """Sets the sandbox up, when told to unless bubblewrap has, then serves the supervisor until it hangs up."""
     try:
         if channel_descriptor != _CHANNEL:
@@ -70,13 +80,13 @@ def keep_sandbox(channel_descriptor: int, keep: Keep, limits: Limits, folder: st
         for standard in range(3):
             os.dup2(nothing, standard)
         _close_from(_CHANNEL + 1)
-        channel = socket.socket(fileno=_CHANNEL)
+        channel = Channel.of(_CHANNEL)
         try:
             # Told to: the supervisor has put us into our groups.
-            folder = folder or channel.recv(MAX_MESSAGE).decode()
+            folder = folder or marshal.loads(channel.receive(MAX_MESSAGE)[0])["folder"]
             _set_up(keep, limits, folder)
             channel.send(READY)
-            _serve(channel, keep, limits, folder)
+            _serve(channel, keep, limits, languages, folder)
         except Exception as error:
             channel.send(FAILED + f"{type(error).__name__}: {error}".encode())
     finally:
@@ -85,11 +95,11 @@ def keep_sandbox(channel_descriptor: int, keep: Keep, limits: Limits, folder: st
 
 def _set_up(keep: Keep, limits: Limits, folder: str) -> None:
     """Order matters: mounts need privilege, a change of user clears the parent-death signal and the dumpable flag."""
-    if not keep.bubblewrap:
+    if not keep.wrapped:
         os.setsid()
     # Without a handler, nothing from inside the namespace reaches its process 1.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if keep.isolated and not keep.bubblewrap:
+    if keep.isolated and not keep.wrapped:
         _mount_private_folders(keep)
         syscalls.set_hostname("sandbox")
     os.chdir(folder)
@@ -104,7 +114,7 @@ def _set_up(keep: Keep, limits: Limits, folder: str) -> None:
         syscalls.no_new_privileges()
         syscalls.set_dumpable(False)
     syscalls.die_with_parent()
-    if keep.isolated and not keep.bubblewrap:
+    if keep.isolated and not keep.wrapped:
         syscalls.install_filter(keep.call_filter)
 
 
@@ -123,31 +133,31 @@ def _mount_private_folders(keep: Keep) -> None:
             syscalls.mount("tmpfs", "/proc", "tmpfs", flags, "size=4k")
 
 
-def _serve(channel: socket.socket, keep: Keep, limits: Limits, folder: str) -> None:
+def _serve(channel: Channel, keep: Keep, limits: Limits, languages: dict[str, Language], folder: str) -> None:
     """First the program and its files, then one run after another."""
-    message, files, _, _ = socket.recv_fds(channel, MAX_MESSAGE, 2 + MAX_FILES)
+    message, files = channel.receive(MAX_MESSAGE, 2 + MAX_FILES)
     if not message:
         return
-    submission = json.loads(message)
+    submission = marshal.loads(message)
     source, artefact = _read_all(files[0]), _read_all(files[1])
     for path, file in zip(submission["files"], files[2:], strict=True):
         _put_file(folder, path, file)
-    language = LANGUAGES[submission["language"]]
+    language = languages[submission["language"]]
     if not keep.control_groups:
         bounds.restrict_memory(limits, reserves=language.reserves_memory)
     try:
         program = language.prepare(source, artefact, keep.toolchains[submission["language"]], folder)
     except Refused as refusal:
-        channel.send(COMPILE_ERROR + json.dumps(refusal.trouble).encode())
+        channel.send(COMPILE_ERROR + marshal.dumps(refusal.trouble))
         return
     if artefact or not program.artefact:
         channel.send(COMPILED)
     else:
         with open(os.memfd_create("artefact"), "wb", buffering=0) as made:
             made.write(program.artefact)
-            socket.send_fds(channel, [COMPILED], [made.fileno()])
+            channel.send(COMPILED, [made.fileno()])
     while True:
-        order, files, _, _ = socket.recv_fds(channel, 1, 4)
+        order, files = channel.receive(1, 4)
         if not order:
             return
         before = _folder_state(keep, folder)
@@ -157,7 +167,7 @@ def _serve(channel: socket.socket, keep: Keep, limits: Limits, folder: str) -> N
         for file in files:
             os.close(file)
         channel.send(STARTED)
-        nonce = channel.recv(NONCE_BYTES)
+        nonce, _ = channel.receive(NONCE_BYTES)
         status, cpu, peak = _await_end(child, keep)
         clean = _folder_state(keep, folder) == before
         channel.send(ENDED + ENDING.pack(nonce, status, int(cpu * 1e6), peak, clean))
@@ -180,7 +190,7 @@ def _become_program(kind: str, files: list[int], program: Program, keep: Keep, l
         if keep.isolated:
             # Its own files in /proc are its own again, such as /dev/stdin.
             syscalls.set_dumpable(True)
-            syscalls.install_filter(_LATE_FILTER)
+            syscalls.install_filter(keep.late_filter)
         else:
             syscalls.die_with_parent()
         program.run(kind, folder, limits)
