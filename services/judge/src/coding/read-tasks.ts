@@ -1,12 +1,13 @@
-/** Reads task files, one JSON object a line, and says of every malformed row which file, line and field. */
+/** Reads task files, JSONL or parquet, and says of every malformed row which file, row and field. */
 import { readFile } from 'node:fs/promises';
 import type { z } from 'zod';
 import { refusedTest } from '../judging/run-of-test.js';
 import type { SandboxLanguage } from '../sandbox/sandbox.js';
 import { chooseTests } from './choose-tests.js';
-import { ownRow } from './own-row.js';
 import { liveCodeBenchRow } from './live-code-bench-row.js';
+import { ownRow } from './own-row.js';
 import { humanEvalRow, mbppRow } from './published-rows.js';
+import { type PlacedRow, readRows, UnreadableFile } from './read-rows.js';
 import type { CodingTask, TaskRow } from './task.js';
 
 /** Task files that cannot be used: one line per problem, the first twenty. */
@@ -25,37 +26,35 @@ export async function readTasks(
   paths: readonly string[],
   languages: readonly SandboxLanguage[],
 ): Promise<readonly CodingTask[]> {
-  const files = await Promise.all(paths.map(async (path) => ({ path, text: await readText(path) })));
+  const files = await Promise.all(paths.map(async (path) => ({ path, rows: await readFileRows(path) })));
   const problems: string[] = [];
   const tasks: CodingTask[] = [];
   const places = new Map<string, string>();
-  for (const { path, text } of files) {
-    const before = tasks.length + problems.length;
-    text.split('\n').forEach((line, index) => {
-      if (line.trim() === '') return;
-      const place = `${path}:${index + 1}`;
-      for (const task of parseLine(line, languages)) {
+  for (const { path, rows } of files) {
+    if (rows.length === 0) problems.push(`${path}: holds no task`);
+    for (const placed of rows) {
+      for (const task of parseRow(placed, languages)) {
         if (typeof task === 'string') {
-          problems.push(`${place}: ${task}`);
+          problems.push(`${placed.place}: ${task}`);
           continue;
         }
         const twin = places.get(task.id);
-        if (twin !== undefined) problems.push(`${place}: task_id "${task.id}" is that of ${twin} too`);
-        places.set(task.id, place);
+        if (twin !== undefined) problems.push(`${placed.place}: task_id "${task.id}" is that of ${twin} too`);
+        places.set(task.id, placed.place);
         tasks.push(task);
       }
-    });
-    if (tasks.length + problems.length === before) problems.push(`${path}: holds no task`);
+    }
   }
   if (problems.length > 0) throw new TaskFileError(problems);
   return tasks;
 }
 
-async function readText(path: string): Promise<string> {
+async function readFileRows(path: string): Promise<readonly PlacedRow[]> {
   try {
-    return await readFile(path, 'utf8');
+    return await readRows(path, await readFile(path));
   } catch (error) {
-    const why = troubles[codeOf(error)] ?? `gives ${String(error)}`;
+    const why =
+      error instanceof UnreadableFile ? error.message : (troubles[codeOf(error)] ?? `gives ${String(error)}`);
     throw new TaskFileError([
       `The task file ${path} cannot be read: it ${why}; BACKSIGHT_TASKS names the files.`,
     ]);
@@ -72,16 +71,13 @@ function codeOf(error: unknown): string {
   return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
 }
 
-/** The tasks of a line, or what is wrong with it. */
-function parseLine(line: string, languages: readonly SandboxLanguage[]): readonly (CodingTask | string)[] {
-  let row: unknown;
-  try {
-    row = JSON.parse(line);
-  } catch (error) {
-    return [`not a JSON object (${error instanceof Error ? error.message : String(error)})`];
-  }
-  if (typeof row !== 'object' || row === null || Array.isArray(row)) return ['not a JSON object'];
-  const parsed = shapeOf(row).safeParse(row);
+/** The tasks of a row, or what is wrong with it. */
+function parseRow(
+  placed: PlacedRow,
+  languages: readonly SandboxLanguage[],
+): readonly (CodingTask | string)[] {
+  if ('problem' in placed) return [placed.problem];
+  const parsed = shapeOf(placed.row).safeParse(placed.row);
   if (!parsed.success) return parsed.error.issues.map(wordIssue);
   return parsed.data.map((read) => {
     if (!languages.some(({ name }) => name === read.language)) {
