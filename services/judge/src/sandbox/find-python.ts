@@ -1,7 +1,6 @@
 /** Finds a real CPython to run programs with: not a shim, which would start another one at ten times the cost. */
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { z } from 'zod';
+import { isMissing, type Machine, thisMachine } from './machine.js';
 import { NoSandbox } from './sandbox.js';
 
 /** An interpreter that is there and new enough. */
@@ -12,7 +11,6 @@ export interface Python {
   readonly version: string;
 }
 
-const run = promisify(execFile);
 const usualPlaces = ['/usr/bin/python3', '/usr/local/bin/python3'];
 const oldest = [3, 10] as const;
 const question =
@@ -20,10 +18,10 @@ const question =
 const answer = z.tuple([z.string(), z.tuple([z.number(), z.number(), z.number()]), z.string().min(1)]);
 
 /** The interpreter at `path`, or in the usual places when there is none given. Throws NoSandbox. */
-export async function findPython(path: string | undefined): Promise<Python> {
+export async function findPython(path: string | undefined, machine: Machine = thisMachine): Promise<Python> {
   const problems: string[] = [];
   for (const candidate of path === undefined ? usualPlaces : [path]) {
-    const found = await ask(candidate);
+    const found = await ask(candidate, machine);
     if (typeof found !== 'string') return found;
     problems.push(`${candidate} ${found}`);
   }
@@ -34,17 +32,16 @@ export async function findPython(path: string | undefined): Promise<Python> {
 }
 
 /** The interpreter, or what is wrong with the candidate. */
-async function ask(candidate: string): Promise<Python | string> {
+async function ask(candidate: string, machine: Machine): Promise<Python | string> {
   try {
-    const { stdout } = await run(candidate, ['-I', '-S', '-c', question], { timeout: 10_000, env: {} });
-    const [implementation, version, executable] = answer.parse(JSON.parse(stdout));
+    const said = await machine.run(candidate, ['-I', '-S', '-c', question]);
+    const [implementation, version, executable] = answer.parse(JSON.parse(said));
     if (implementation !== 'cpython') return `is ${implementation}, not CPython`;
     const [major, minor] = version;
     if (major !== oldest[0] || minor < oldest[1])
       return `is ${version.join('.')}, not 3.${oldest[1]} or a newer 3`;
     return { path: executable, version: version.join('.') };
   } catch (error) {
-    const missing = typeof error === 'object' && error !== null && 'code' in error && error.code === 'ENOENT';
-    return missing ? 'is missing' : 'does not run';
+    return isMissing(error) ? 'is missing' : 'does not run';
   }
 }

@@ -1,7 +1,6 @@
-/** Finds what runs or compiles the programs of each language on this machine. */
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
+/** Finds what runs or compiles the programs of each language on a machine. */
 import { findPython } from './find-python.js';
+import { isMissing, type Machine, thisMachine } from './machine.js';
 import { NoSandbox, type SandboxLanguage } from './sandbox.js';
 
 /** A language and the tool behind it. */
@@ -14,7 +13,6 @@ export interface Toolchain extends SandboxLanguage {
 export const languageNames = ['python', 'cpp', 'javascript'] as const;
 export type LanguageName = (typeof languageNames)[number];
 
-const run = promisify(execFile);
 const compiler = '/usr/bin/g++';
 /** The oldest that knows C++20. */
 const oldestCompiler = 10;
@@ -26,33 +24,41 @@ const oldestCompiler = 10;
 export async function findToolchains(
   languages: readonly LanguageName[] | undefined,
   pythonPath: string | undefined,
+  machine: Machine = thisMachine,
 ): Promise<readonly Toolchain[]> {
-  const python = await findPython(pythonPath);
+  const python = await findPython(pythonPath, machine);
   const wanted = languages ?? languageNames;
   const found: Toolchain[] = [{ name: 'python', ...python, runs: ['stdio', 'call', 'check'] }];
   if (wanted.includes('cpp')) {
-    const cpp = await findCompiler(compiler);
+    const cpp = await findCompiler(compiler, machine);
     if (typeof cpp !== 'string') found.push(cpp);
     else if (languages !== undefined) throw new NoSandbox(missingCompiler(cpp));
   }
   if (wanted.includes('javascript')) {
-    const { execPath: path, versions } = process;
-    found.push({ name: 'javascript', version: versions.node, path, runs: ['stdio', 'call', 'check'] });
+    const { node: path } = machine;
+    const version = machine === thisMachine ? process.versions.node : await versionOfNode(machine);
+    if (version !== undefined)
+      found.push({ name: 'javascript', version, path, runs: ['stdio', 'call', 'check'] });
+    else if (languages !== undefined) throw new NoSandbox(`No Node.js: ${path} is missing or does not run.`);
   }
   return found;
 }
 
 /** The compiler, or what is wrong with it. */
-async function findCompiler(path: string): Promise<Toolchain | string> {
+async function findCompiler(path: string, machine: Machine): Promise<Toolchain | string> {
   try {
-    const { stdout } = await run(path, ['-dumpfullversion'], { timeout: 10_000, env: {} });
-    const version = stdout.trim();
+    const version = (await machine.run(path, ['-dumpfullversion'])).trim();
     if (Number.parseInt(version, 10) < oldestCompiler) return `is ${version}, older than ${oldestCompiler}`;
     return { name: 'cpp', version, path, runs: ['stdio'] };
   } catch (error) {
-    const gone = typeof error === 'object' && error !== null && 'code' in error && error.code === 'ENOENT';
-    return gone ? 'is missing' : 'does not run';
+    return isMissing(error) ? 'is missing' : 'does not run';
   }
+}
+
+/** For example `20.19.5`; undefined where there is none. */
+async function versionOfNode({ run, node }: Machine): Promise<string | undefined> {
+  const said = await run(node, ['--version']).catch(() => '');
+  return /^v(\d+\.\d+\.\d+)\s*$/.exec(said)?.[1];
 }
 
 function missingCompiler(why: string): string {
