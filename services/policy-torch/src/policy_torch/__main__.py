@@ -44,7 +44,8 @@ def _work(config: PolicyConfig) -> int:
     device = device_of(config.device, local_rank())
     group = Group.join(device, config.group_timeout_s)
     texts = read_texts(config.model)
-    model = ModelOptions(config.model, device, compute_type(config.compute, device), config.recompute_layers)
+    compute = compute_type(config.compute, device)
+    model = ModelOptions(config.model, device, compute, config.recompute_layers, config.adapter)
     retention = Retention(config.keep_last or None, config.keep_best or None)
     slots, tokens = config.generation_slots, config.micro_batch_tokens
     core = Core(CoreOptions(model, config.checkpoints, slots, tokens, retention), group)

@@ -11,17 +11,20 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
-from policy_torch.errors import CheckpointError, InputError, Violation
+from policy_torch.errors import CheckpointError, InputError, UnsupportedError, Violation
 from policy_torch.files import file_errors, safetensors, sync_folder, verify, write_new
+from policy_torch.peft_folder import CONFIG_FILE, PREFIX, WEIGHTS_FILE, config_text
 from policy_torch.policy import Moments, Policy, Snapshot
-from policy_torch.weights import WeightSet
+from policy_torch.weights import Parameters, WeightSet
 
 T = TypeVar("T")
 
@@ -40,6 +43,11 @@ TEXT_FILES = [
 ]
 _FORMAT = {"format": "backsight-checkpoint", "formatVersion": 1}
 _PARTS = ("weights", "teacher", "reference", "firstMoment", "secondMoment", "adapter")
+#: The parts that have all weights; the others are of what is trained.
+_WHOLE = ("weights", "teacher", "reference")
+
+#: What one file holds: parameters, and this rank's part of each.
+_Set = tuple[Parameters, Iterable[Tensor]]
 
 
 @dataclass(frozen=True)
@@ -86,11 +94,14 @@ class Checkpoints:
         require_name(name)
         policy = self._policy
         policy.model.scatter()
-        sets: dict[str, WeightSet] = {"weights": policy.parameters.local()}
+        whole, trained = policy.parameters, policy.model.trained
+        sets: dict[str, _Set] = {"weights": (whole, policy.whole_set(policy.student()))}
         if policy.own_teacher is not None:
-            sets["teacher"] = policy.own_teacher
+            sets["teacher"] = (whole, policy.whole_set(policy.own_teacher))
         if policy.moments is not None:
-            sets |= {"firstMoment": policy.moments.first, "secondMoment": policy.moments.second}
+            sets |= {"firstMoment": (trained, policy.moments.first), "secondMoment": (trained, policy.moments.second)}
+        if policy.model.adapter is not None:
+            sets["adapter"] = (trained, trained.local())
         data = f"{name}@{secrets.token_hex(6)}"
         saved = self._together(name, lambda: self._write(name, data, sets, score), lambda: self._discard(data))
         if policy.model.group.rank == 0:
@@ -104,7 +115,10 @@ class Checkpoints:
             policy.start_over()
             return self.initial()
         require_name(name)
-        info, state = self._together(name, lambda: self._read(name))
+        info, state, stored = self._together(name, lambda: self._read(name))
+        if policy.model.adapter is not None:
+            same = self._fits(state, stored)
+            self._together(name, lambda: self._require_base(name, same))
         policy.restore(state)
         return info
 
@@ -120,14 +134,20 @@ class Checkpoints:
         found.sort(key=lambda each: (-each.created_at_ms, each.name))
         return [*found, self.initial()]
 
-    def export(self, name: str) -> str:
-        """Writes the student as a Hugging Face folder with the model's own texts; returns its path. All ranks call it together."""
+    def export(self, name: str, adapter: bool = False) -> str:
+        """Writes the student as a Hugging Face folder with the model's own texts, or its adapter in PEFT layout.
+
+        Returns the folder. All ranks call it together.
+        """
         require_name(name)
+        if adapter and self._policy.model.adapter is None:
+            raise UnsupportedError("PEFT_EXPORT", "The policy trains no adapter that could be exported.")
         self._policy.model.scatter()
         folder = self.folder / "exports" / name
         temporary = folder / f".writing-{secrets.token_hex(6)}"
-        work = lambda: self._export(folder, temporary)  # noqa: E731
-        return self._together(name, work, lambda: shutil.rmtree(temporary, ignore_errors=True))
+        work = self._export_adapter if adapter else self._export
+        undo = lambda: shutil.rmtree(temporary, ignore_errors=True)  # noqa: E731
+        return self._together(name, lambda: work(folder, temporary), undo)
 
     def initial(self) -> CheckpointInfo:
         return CheckpointInfo(INITIAL, 0, 4 * self._policy.parameters.count, self._started_at_ms)
@@ -175,14 +195,14 @@ class Checkpoints:
             (self.folder / f"{each.name}.json").unlink(missing_ok=True)
             shutil.rmtree(self.folder / data, ignore_errors=True)
 
-    def _write(self, name: str, data: str, sets: dict[str, WeightSet], score: float | None) -> CheckpointInfo:
+    def _write(self, name: str, data: str, sets: dict[str, _Set], score: float | None) -> CheckpointInfo:
         policy, folder = self._policy, self.folder
         writes = policy.model.group.rank == 0
         failure: OSError | None = None
         files: dict[str, dict[str, Any]] = {}
-        for part, weights in sets.items():
+        for part, given in sets.items():
             try:
-                files[part] = self._write_set(folder / data / f"{part}.safetensors", weights)
+                files[part] = self._write_set(folder / data / f"{part}.safetensors", given)
             except OSError as error:
                 failure = failure or error  # the other ranks go on gathering, and this one with them
         if failure is not None:
@@ -210,18 +230,20 @@ class Checkpoints:
                     shutil.rmtree(older, ignore_errors=True)
         return _info(name, manifest)
 
-    def _write_set(self, file: Path, weights: WeightSet, metadata: dict[str, str] | None = None) -> dict[str, Any]:
+    def _write_set(
+        self, file: Path, given: _Set, metadata: dict[str, str] | None = None, prefix: str = ""
+    ) -> dict[str, Any]:
         """Float32 tensors one after the other in the order of the parameters; returns size and checksum.
 
         Every rank takes part in gathering, whatever becomes of rank 0's writing.
         """
-        parameters = self._policy.parameters
+        parameters, weights = given
         wholes = (parameters.whole(index, part) for index, part in enumerate(weights))
         try:
             if self._policy.model.group.rank != 0:
                 return {"sizeBytes": 0, "sha256": ""}  # rank 0 tells
             file.parent.mkdir(parents=True, exist_ok=True)
-            return write_new(file, safetensors(parameters, wholes, metadata))
+            return write_new(file, safetensors(parameters, wholes, metadata, prefix))
         finally:
             for _ in wholes:
                 pass
@@ -233,29 +255,47 @@ class Checkpoints:
             shutil.rmtree(self.folder / data, ignore_errors=True)
             (self.folder / f".{data}.json").unlink(missing_ok=True)
 
-    def _read(self, name: str) -> tuple[CheckpointInfo, Snapshot]:
-        manifest = self._manifest(name)
-        if "adapter" in manifest["files"]:
-            problem = "holds an adapter and its optimizer; this engine trains all weights"
-            raise CheckpointError("invalid", str(self.folder / f"{name}.json"), problem)
+    def _read(self, name: str) -> tuple[CheckpointInfo, Snapshot, WeightSet]:
+        """What a checkpoint holds, and its student as stored."""
+        manifest, model = self._manifest(name), self._policy.model
+        file = str(self.folder / f"{name}.json")
+        if "adapter" in manifest["files"] and model.adapter is None:
+            raise CheckpointError("invalid", file, "holds an adapter and its optimizer; this policy trains all weights")
+        if "adapter" not in manifest["files"] and model.adapter is not None:
+            raise CheckpointError("invalid", file, "holds no adapter")
         sets: dict[str, WeightSet] = {}
         for part, written in manifest["files"].items():
-            file = self.folder / manifest["folder"] / f"{part}.safetensors"
-            if self._policy.model.group.rank == 0:
-                verify(file, written)
-            sets[part] = self._read_tensors(file)
+            tensors = self.folder / manifest["folder"] / f"{part}.safetensors"
+            if model.group.rank == 0:
+                verify(tensors, written)
+            sets[part] = self._read_tensors(tensors, self._policy.parameters if part in _WHOLE else model.trained)
         if "weights" not in sets:
-            raise CheckpointError("invalid", str(self.folder / f"{name}.json"), "names no weights")
+            raise CheckpointError("invalid", file, "names no weights")
         first, second = sets.get("firstMoment"), sets.get("secondMoment")
         if (first is None) != (second is None):
             raise CheckpointError("invalid", name, "holds one of two optimizer moments")
         moments = None if first is None or second is None else Moments(first, second, manifest["optimizerSteps"])
-        state = Snapshot(manifest["version"], sets["weights"], sets.get("teacher"), moments)
-        return _info(name, manifest), state
+        teacher = None if "teacher" not in sets else self._policy.moving_of(sets["teacher"])
+        state = Snapshot(manifest["version"], sets.get("adapter", sets["weights"]), teacher, moments)
+        return _info(name, manifest), state, sets["weights"]
 
-    def _read_tensors(self, file: Path) -> WeightSet:
+    def _fits(self, state: Snapshot, stored: WeightSet) -> bool:
+        """Whether a stored student is this model with that adapter, up to rounding. All ranks ask together."""
+        policy, adapter = self._policy, self._policy.model.adapter
+        assert adapter is not None
+        different = 0
+        for found, expected in zip(stored, policy.whole_set(adapter.merged(state.trained)), strict=True):
+            different += not torch.allclose(found, expected, rtol=1e-3, atol=1e-4)
+        return policy.model.group.most(different) == 0
+
+    def _require_base(self, name: str, same: bool) -> bool:
+        if not same:
+            problem = "holds an adapter of another model than this; start the policy with that model"
+            raise CheckpointError("invalid", name, problem)
+        return same
+
+    def _read_tensors(self, file: Path, parameters: Parameters) -> WeightSet:
         """This rank's part of every tensor, after all names and shapes are checked."""
-        parameters = self._policy.parameters
         try:
             with safe_open(file, framework="pt") as stored:
                 found = {name: tuple(stored.get_slice(name).get_shape()) for name in stored.keys()}  # noqa: SIM118
@@ -287,8 +327,8 @@ class Checkpoints:
 
     def _export(self, folder: Path, temporary: Path) -> str:
         policy = self._policy
-        parameters = policy.parameters
-        self._write_set(temporary / "model.safetensors", parameters.local(), {"format": "pt"})
+        whole = policy.parameters, policy.whole_set(policy.student())
+        self._write_set(temporary / "model.safetensors", whole, {"format": "pt"})
         if policy.model.group.rank != 0:
             return str(folder)
         source = policy.model.options.folder
@@ -303,6 +343,19 @@ class Checkpoints:
         # The index of a sharded model would hide the file just written.
         (folder / "model.safetensors.index.json").unlink(missing_ok=True)
         temporary.rmdir()
+        return str(folder)
+
+    def _export_adapter(self, folder: Path, temporary: Path) -> str:
+        model = self._policy.model
+        assert model.adapter is not None
+        factors = model.adapter.factors
+        self._write_set(temporary / WEIGHTS_FILE, (factors, factors.local()), {"format": "pt"}, PREFIX)
+        if model.group.rank == 0:
+            text = config_text(model.adapter.settings, model.card.name)
+            write_new(temporary / CONFIG_FILE, [text.encode()])
+            for name in (WEIGHTS_FILE, CONFIG_FILE):
+                (temporary / name).rename(folder / name)
+            temporary.rmdir()
         return str(folder)
 
 

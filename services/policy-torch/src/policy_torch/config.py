@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from policy_torch.adapter import AdapterSource, FreshAdapter, StoredAdapter
+
 T = TypeVar("T")
 
 LOG_LEVELS = ["silent", "fatal", "error", "warn", "info", "debug", "trace"]
@@ -28,6 +30,8 @@ class PolicyConfig:
     device: str
     compute: str
     recompute_layers: bool
+    #: Trained in place of all weights, if any.
+    adapter: AdapterSource | None
     threads: int
     generation_slots: int
     micro_batch_tokens: int
@@ -53,6 +57,7 @@ def read_config(environment: Mapping[str, str]) -> PolicyConfig:
         device=reader.choice("BACKSIGHT_DEVICE", ["auto", "cpu", "cuda"], "auto"),
         compute=reader.choice("BACKSIGHT_COMPUTE_TYPE", ["auto", "float32", "bfloat16"], "auto"),
         recompute_layers=reader.choice("BACKSIGHT_RECOMPUTE_LAYERS", ["yes", "no"], "no") == "yes",
+        adapter=_adapter(reader),
         threads=reader.integer("BACKSIGHT_THREADS", 1, 256, cores),
         generation_slots=reader.integer("BACKSIGHT_GENERATION_SLOTS", 1, 4096, 96),
         micro_batch_tokens=reader.integer("BACKSIGHT_MICRO_BATCH_TOKENS", 8, 4_194_304, 4096),
@@ -65,6 +70,25 @@ def read_config(environment: Mapping[str, str]) -> PolicyConfig:
     if reader.problems:
         raise SettingsError("\n".join(reader.problems))
     return config
+
+
+def _adapter(reader: _Reader) -> AdapterSource | None:
+    """Which adapter the policy trains, in the embedded policy's words where settings exclude each other."""
+    folder = reader.read("BACKSIGHT_ADAPTER", "a folder in PEFT layout", _path, None)
+    rank = reader.integer("BACKSIGHT_ADAPTER_RANK", 1, 4096, 0)
+    alpha = reader.read("BACKSIGHT_ADAPTER_ALPHA", "a number in [0.000001, 1000000]", _alpha, None)
+    names = reader.read("BACKSIGHT_ADAPTER_TARGETS", "names of matrices separated by commas", _names, tuple[str, ...]())
+    seed = reader.integer("BACKSIGHT_ADAPTER_SEED", 0, 2**31 - 1, 0)
+    if folder is not None:
+        if rank or alpha is not None:
+            excluded = "BACKSIGHT_ADAPTER has a rank and an alpha of its own: leave the settings for a new one out"
+            reader.problems.append(excluded)
+        return StoredAdapter(folder)
+    if rank:
+        return FreshAdapter(rank, 2.0 * rank if alpha is None else alpha, names, seed)
+    if alpha is not None:
+        reader.problems.append("BACKSIGHT_ADAPTER_ALPHA needs BACKSIGHT_ADAPTER_RANK")
+    return None
 
 
 class _Reader:
@@ -100,6 +124,18 @@ class _Reader:
 
 def _path(text: str) -> Path | None:
     return Path(text).resolve() if text else None
+
+
+def _alpha(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 1e-6 <= value <= 1e6 else None
+
+
+def _names(text: str) -> tuple[str, ...] | None:
+    return tuple(filter(None, (name.strip() for name in text.split(",")))) or None
 
 
 def _address(text: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,6 +82,8 @@ class Restore:
 @dataclass(frozen=True)
 class Export:
     name: str
+    #: The adapter alone, in PEFT layout.
+    adapter: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,8 +157,8 @@ class Core:
                 return self.checkpoints.save(name, rating)
             case Restore(name):
                 return self.checkpoints.restore(name)
-            case Export(name):
-                return self.checkpoints.export(name), self.policy.version
+            case Export(name, adapter):
+                return self.checkpoints.export(name, adapter), self.policy.version
             case Copy():
                 return self._copy()
             case Idle() | Stop():
@@ -184,7 +187,8 @@ class Core:
 
     def _score(self, call: Score, checkpoint: Callable[[], None]) -> list[CompletionScore]:
         self.model.scatter()
-        with self.policy.parameters.exchanged(self.policy.teacher if call.teacher else None):
+        policy = self.policy
+        with policy.as_teacher(policy.teacher) if call.teacher else nullcontext():
             scores = score(
                 self.model,
                 call.continuations,
@@ -202,7 +206,8 @@ class Core:
     def _copy(self) -> tuple[int, list[torch.Tensor]]:
         self.model.scatter()
         parameters = self.policy.parameters
-        wholes = (parameters.whole(index, part) for index, part in enumerate(parameters.local()))
+        parts = self.policy.whole_set(self.policy.student())
+        wholes = (parameters.whole(index, part) for index, part in enumerate(parts))
         return self.policy.version, [each.to("cpu", torch.float32, copy=True) for each in wholes]
 
     def _new_decoder(self) -> Decoder:

@@ -23,14 +23,14 @@ _PIECE = 16 * 2**20
 
 
 def safetensors(
-    parameters: Parameters, wholes: Iterator[Tensor], metadata: dict[str, str] | None
+    parameters: Parameters, wholes: Iterator[Tensor], metadata: dict[str, str] | None = None, prefix: str = ""
 ) -> Iterator[bytes | memoryview]:
-    """The pieces of a safetensors file of float32 tensors."""
+    """The pieces of a safetensors file of float32 tensors; `prefix` is put before their names."""
     header: dict[str, Any] = {} if metadata is None else {"__metadata__": metadata}
     begin = 0
     for name, shape in zip(parameters.names, parameters.shapes, strict=True):
         end = begin + 4 * math.prod(shape)
-        header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [begin, end]}
+        header[prefix + name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [begin, end]}
         begin = end
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)

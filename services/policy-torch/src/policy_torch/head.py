@@ -92,8 +92,9 @@ class _FusedLoss(torch.autograd.Function):
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, head: Head, lesson: Lesson) -> Tensor:
         head, hidden = head.detached(), hidden.detach()
         by_hidden = torch.empty_like(hidden)  # [N, D]
-        by_weight = torch.zeros_like(weight, dtype=torch.float32)  # [V, D]
-        by_bias = None if bias is None else torch.zeros_like(bias, dtype=torch.float32)  # [V]
+        # A frozen head, under an adapter, needs no gradient.
+        by_weight = torch.zeros_like(weight, dtype=torch.float32) if ctx.needs_input_grad[1] else None  # [V, D]
+        by_bias = None if bias is None or not ctx.needs_input_grad[2] else torch.zeros_like(bias, dtype=torch.float32)
         figures: dict[str, list[Tensor]] = {}
         for rows in chunks(len(hidden), len(weight)):
             logits = head.logits(hidden[rows])  # [n, V]
@@ -106,12 +107,14 @@ class _FusedLoss(torch.autograd.Function):
                 by_bias += gradient.sum(0)
             gradient = gradient.to(hidden.dtype)
             torch.mm(gradient, head.weight, out=by_hidden[rows])
+            if by_weight is None:
+                continue
             if by_weight.dtype == gradient.dtype:
                 by_weight.addmm_(gradient.t(), hidden[rows])
             else:
                 by_weight += gradient.t() @ hidden[rows]
         lesson.figures.update({name: torch.cat(parts) for name, parts in figures.items()})
-        ctx.gradients = (by_hidden, by_weight.to(weight.dtype), None if by_bias is None else by_bias.to(weight.dtype))
+        ctx.gradients = (by_hidden, *(None if each is None else each.to(weight.dtype) for each in (by_weight, by_bias)))
         return _total(lesson, hidden)
 
     @staticmethod

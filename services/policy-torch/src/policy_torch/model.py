@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from transformers import AutoModelForCausalLM
 
+from policy_torch import adapter, peft_folder
+from policy_torch.adapter import Adapter, AdapterSettings, AdapterSource, FreshAdapter
 from policy_torch.batches import Continuation, MicroBatch, assemble
 from policy_torch.errors import CheckpointError, UnsupportedError
 from policy_torch.group import Group
@@ -54,6 +56,8 @@ class ModelOptions:
     compute: torch.dtype = torch.float32
     #: Keeps each layer's input alone for the backward pass, and computes the rest again.
     recompute_layers: bool = False
+    #: Trained in place of all weights.
+    adapter: AdapterSource | None = None
 
 
 class PolicyModel(nn.Module):
@@ -107,12 +111,24 @@ class LoadedModel:
         self.sharing_width = _sharing_width(module)
         named = _named_parameters(module)
         self.card = _card(options.folder, language_model, sum(each.numel() for _, each in named))
+        settings = None if options.adapter is None else _adapt(module, options.adapter)
         if options.recompute_layers:
             _recompute_layers(language_model)
         self.sharded = group.size > 1 or options.compute != torch.float32
         self.module = _shard(module, options, group) if self.sharded else module.to(options.device)
-        self.parameters = Parameters(_named_parameters(self.module))
+        named = _named_parameters(self.module)
+        #: The model's own, without those of an adapter.
+        self.parameters = Parameters([each for each in named if not adapter.is_factor(each[0])])
+        self.adapter: Adapter | None = None
+        if settings is not None:
+            factors = Parameters([each for each in named if adapter.is_factor(each[0])])
+            self.adapter = Adapter(settings, self.module, self.parameters, factors)
         self._gathered = False
+
+    @property
+    def trained(self) -> Parameters:
+        """What the optimizer moves: the factors of the adapter, or all weights."""
+        return self.parameters if self.adapter is None else self.adapter.factors
 
     @property
     def can_generate(self) -> bool:
@@ -159,7 +175,7 @@ class LoadedModel:
         if self.sharded:
             root: Any = self.module
             root.reset_iter_state()
-        self.parameters.clear_gradients()
+        self.trained.clear_gradients()
         self.scatter()
 
     def _shards(self) -> list[FSDPModule]:
@@ -188,7 +204,24 @@ def _first_line(error: Exception) -> str:
 
 
 def _named_parameters(module: nn.Module) -> list[tuple[str, nn.Parameter]]:
-    return [(name.removeprefix("language_model."), each) for name, each in module.named_parameters()]
+    return [
+        (adapter.plain_name(name.removeprefix("language_model.")), each) for name, each in module.named_parameters()
+    ]
+
+
+def _adapt(module: PolicyModel, source: AdapterSource) -> AdapterSettings:
+    """Puts a new or a stored adapter into the model."""
+    maps = adapter.linear_maps(_layers(module))
+    if isinstance(source, FreshAdapter):
+        settings = AdapterSettings(source.rank, source.alpha, adapter.chosen_targets(source.targets, maps))
+        adapter.inject(module.language_model, settings)
+        adapter.fill(module.language_model, source)
+        return settings
+    settings = peft_folder.read_settings(source.folder, maps)
+    adapter.inject(module.language_model, settings)
+    shapes = {name: tuple(each.shape) for name, each in _named_parameters(module) if adapter.is_factor(name)}
+    adapter.fill(module.language_model, peft_folder.read_factors(source.folder, shapes))
+    return settings
 
 
 @torch.no_grad()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -30,13 +32,19 @@ class Snapshot:
     """A whole training state of its own memory; None stands for initial weights and a fresh optimizer."""
 
     version: int
-    student: WeightSet
+    #: What is trained: the factors of an adapter, or all weights.
+    trained: WeightSet
+    #: Laid out like `Policy.moving`.
     teacher: WeightSet | None
     moments: Moments | None
 
 
 class Policy:
-    """A model with its training state."""
+    """A model with its training state.
+
+    With an adapter the optimizer moves its factors alone. What a teacher holds is what they make of the targeted matrices:
+    an EMA is one of the product, and the other weights are the base's for everyone.
+    """
 
     def __init__(self, model: LoadedModel) -> None:
         self.model = model
@@ -45,22 +53,63 @@ class Policy:
         self.moments: Moments | None = None
         self._initial: WeightSet | None = None
         self._untouched = True
+        self._initial_factors = None if model.adapter is None else model.adapter.factors.copy()
 
     @property
     def parameters(self) -> Parameters:
         return self.model.parameters
 
     @property
+    def moving(self) -> Parameters:
+        """The weights in which student and teacher may differ from the base: the targets of an adapter, or all."""
+        return self.parameters if self.model.adapter is None else self.model.adapter.matrices
+
+    @property
     def teacher(self) -> WeightSet:
-        """The EMA teacher's weights; only to be read."""
+        """The EMA teacher's weights, laid out like `moving`; only to be read."""
         return self.initial if self.own_teacher is None else self.own_teacher
 
     @property
     def initial(self) -> WeightSet:
-        """The weights the policy was started with; kept once they are asked for, read from the model's folder if need be."""
+        """What `moving` was when the policy was started; kept once it is asked for. All ranks ask together."""
         if self._initial is None:
-            self._initial = self.parameters.copy() if self._untouched else self._read_initial()
+            adapter, factors = self.model.adapter, self._initial_factors
+            if adapter is None or factors is None:
+                self._initial = self.parameters.copy() if self._untouched else self._read_initial()
+            elif adapter.changes_nothing(factors, self.model.group):
+                return adapter.matrices.local()
+            else:
+                self._initial = list(adapter.merged(factors))
         return self._initial
+
+    def student(self) -> Iterator[Tensor]:
+        """The student's part of `moving`, one tensor after the other; all ranks iterate together."""
+        adapter = self.model.adapter
+        yield from self.parameters.local() if adapter is None else adapter.merged()
+
+    def whole_set(self, moving: Iterable[Tensor]) -> Iterator[Tensor]:
+        """This rank's part of all parameters, of which `moving` are given and the rest are the base's."""
+        given, names = iter(moving), set(self.moving.names)
+        for name, own in zip(self.parameters.names, self.parameters.local(), strict=True):
+            yield next(given) if name in names else own
+
+    def moving_of(self, everything: WeightSet) -> WeightSet:
+        """Those parts of all weights that are laid out like `moving`."""
+        by_name = dict(zip(self.parameters.names, everything, strict=True))
+        return [by_name[name] for name in self.moving.names]
+
+    @contextmanager
+    def as_teacher(self, weights: WeightSet) -> Iterator[None]:
+        """The model computes as one whose `moving` weights are these."""
+        adapter = self.model.adapter
+        with nullcontext() if adapter is None else adapter.silenced(), self.moving.exchanged(weights):
+            yield
+
+    @contextmanager
+    def as_student(self, trained: WeightSet | None) -> Iterator[None]:
+        """The model computes as a student of other trained weights; None: as it is."""
+        with self.model.trained.exchanged(trained):
+            yield
 
     @torch.no_grad()
     def step(self, settings: OptimizerSettings) -> tuple[float, bool]:
@@ -68,12 +117,13 @@ class Policy:
 
         Returns the gradient's global norm before clipping, and whether it was not finite, in which case nothing changes.
         """
-        gradients = self.parameters.gradients()
+        trained = self.model.trained
+        gradients = trained.gradients()
         norm = global_norm(gradients, self.model.group)
-        self.parameters.clear_gradients()
+        trained.clear_gradients()
         if not math.isfinite(norm):
             return norm, True
-        weights = self.parameters.local()
+        weights = trained.local()
         if self.moments is None:
             self.moments = Moments([torch.zeros_like(w) for w in weights], [torch.zeros_like(w) for w in weights], 0)
         if settings.max_gradient_norm is not None and norm > settings.max_gradient_norm:
@@ -106,13 +156,13 @@ class Policy:
         if rate == 0:
             return
         if self.own_teacher is None:
-            # The initial weights are read again should they be needed beside a teacher that has left them.
-            self.own_teacher, self._initial = self.initial, None
-        student = self.parameters.local()
-        if rate == 1:
-            torch._foreach_copy_(self.own_teacher, student)
-        else:
-            torch._foreach_lerp_(self.own_teacher, student, rate)
+            if self.model.adapter is None:
+                # The initial weights are read again should they be needed beside a teacher that has left them.
+                self.own_teacher, self._initial = self.initial, None
+            else:
+                self.own_teacher = [part.clone() for part in self.initial]
+        for mine, student in zip(self.own_teacher, self.student(), strict=True):
+            mine.copy_(student) if rate == 1 else mine.lerp_(student, rate)
 
     def snapshot(self) -> Snapshot:
         """A copy of all that training changes."""
@@ -121,18 +171,18 @@ class Policy:
             [m.clone() for m in moments.first], [v.clone() for v in moments.second], moments.steps
         )
         teacher = self.own_teacher and [part.clone() for part in self.own_teacher]
-        return Snapshot(self.version, self.parameters.copy(), teacher, kept)
+        return Snapshot(self.version, self.model.trained.copy(), teacher, kept)
 
     def restore(self, state: Snapshot) -> None:
-        """Takes over a state: copies the student, keeps the memory of the rest."""
+        """Takes over a state: copies what is trained, keeps the memory of the rest."""
         self.model.scatter()
-        self.parameters.assign(state.student)
+        self.model.trained.assign(state.trained)
         self.version, self.own_teacher, self.moments = state.version, state.teacher, state.moments
         self._untouched = False
 
     def start_over(self) -> None:
         """Back to the initial weights, with a fresh optimizer."""
-        initial = self.initial
+        initial = self.initial if self._initial_factors is None else self._initial_factors
         self.restore(Snapshot(0, initial, None, None))
         self._untouched = True
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+import numpy.typing as npt
+
 _MASK = 0xFFFFFFFF
 
 
@@ -26,6 +29,21 @@ def philox(key: tuple[int, int], counter: tuple[int, int, int, int]) -> tuple[in
         )
         k0, k1 = (k0 + 0x9E3779B9) & _MASK, (k1 + 0xBB67AE85) & _MASK
     return c0, c1, c2, c3
+
+
+def uniforms(seed: int, count: int, stream: int) -> npt.NDArray[np.float64]:
+    """The first random numbers in [0, 1) of a stream, as the embedded engine draws an adapter's. Shape [count]."""
+    mask = np.uint64(_MASK)
+    counters = [np.arange(count, dtype=np.uint64), *(np.full(count, each, np.uint64) for each in (stream, 0, 2))]
+    k0, k1 = seed & _MASK, (seed >> 32) & _MASK
+    for _ in range(10):
+        c0, c1, c2, c3 = counters
+        first, second = c0 * np.uint64(0xD2511F53), c2 * np.uint64(0xCD9E8D57)
+        high, low = second >> np.uint64(32), first >> np.uint64(32)
+        counters = [high ^ c1 ^ np.uint64(k0), second & mask, low ^ c3 ^ np.uint64(k1), first & mask]
+        k0, k1 = (k0 + 0x9E3779B9) & _MASK, (k1 + 0xBB67AE85) & _MASK
+    bits = (counters[0] >> np.uint64(5)) * np.uint64(2**26) + (counters[1] >> np.uint64(6))
+    return bits * 2.0**-53
 
 
 def share_out(count: int, mini_batches: int, seed: int) -> list[list[int]]:

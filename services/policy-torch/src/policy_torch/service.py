@@ -131,9 +131,7 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):  # type: ignore[misc
         self, request: proto.ExportCheckpointRequest, context: Any
     ) -> proto.ExportCheckpointResponse:
         require_name(request.name)
-        if request.layout == proto.EXPORT_LAYOUT_PEFT:
-            raise refuse(unimplemented("PEFT_EXPORT", "The policy trains no adapter that could be exported."))
-        path, version = await self._engine.call(Export(request.name))
+        path, version = await self._engine.call(Export(request.name, request.layout == proto.EXPORT_LAYOUT_PEFT))
         log.info("weights exported", extra={"facts": {"path": path, "version": version}})
         return proto.ExportCheckpointResponse(path=path, version=version)
 

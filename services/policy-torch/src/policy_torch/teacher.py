@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 
 import torch
@@ -20,22 +21,22 @@ class Teacher:
     """The teacher of one transaction."""
 
     def __init__(self, policy: Policy, settings: TeacherSettings, live: WeightSet | None, token_budget: int) -> None:
-        """`live` are the student's weights at the start of the transaction; None while the student still has them."""
+        """`live` is what was trained at the start of the transaction; None while the student still has it."""
         self._policy, self._settings, self._live = policy, settings, live
         self._token_budget = token_budget
         self._heads: dict[str, Head] = {}
 
     def teach(self, objective: Objective, examples: Sequence[TrainExample]) -> Teaching:
         """Reads the examples that are distilled, in micro-batches; the others get zeros. All ranks call it together."""
-        kind = self._settings.kind
+        kind, policy = self._settings.kind, self._policy
         if kind == "ema":
-            return self._read("own", self._policy.teacher, objective, examples)
+            return self._read("own", policy.as_teacher(policy.teacher), objective, examples)
         if kind == "live":
-            return self._read("live", self._live, objective, examples)
-        own = self._read("own", self._policy.initial, objective, examples)
+            return self._read("live", policy.as_student(self._live), objective, examples)
+        own = self._read("own", policy.as_teacher(policy.initial), objective, examples)
         if kind == "frozen":
             return own
-        live = self._read("live", self._live, objective, examples)
+        live = self._read("live", policy.as_student(self._live), objective, examples)
         return Teaching(own.hidden, own.head, live, self._settings.rate)
 
     def moved(self) -> None:
@@ -48,8 +49,13 @@ class Teacher:
 
     @torch.no_grad()
     def _read(
-        self, name: str, weights: WeightSet | None, objective: Objective, examples: Sequence[TrainExample]
+        self,
+        name: str,
+        weights: AbstractContextManager[None],
+        objective: Objective,
+        examples: Sequence[TrainExample],
     ) -> Teaching:
+        """Reads with the weights that the model computes with inside `weights`."""
         model = self._policy.model
         model.scatter()
         offsets, total = [], 0
@@ -60,7 +66,7 @@ class Teacher:
         continuations = [examples[index].for_teacher() for index in chosen]
         passes = pack(continuations, self._token_budget, model.sharing_width)
         passes += [[] for _ in range(model.group.most(len(passes)) - len(passes))]
-        with self._policy.parameters.exchanged(weights):
+        with weights:
             if name not in self._heads:
                 self._heads[name] = model.head_copy()
             head = self._heads[name]

@@ -81,7 +81,7 @@ class Transaction:
         # A single step changes the weights only once nothing can fail any more, so there is nothing to go back to.
         before = policy.snapshot() if plan.mini_batches > 1 else None
         try:
-            live = None if before is None else before.student
+            live = None if before is None else before.trained
             return self._take_steps(Teacher(policy, plan.teacher, live, self._token_budget))
         except BaseException:
             policy.model.abandon()
@@ -165,7 +165,7 @@ class Transaction:
     def _gradient(self, share: Sequence[ScaledExample], teacher: Teacher, compare_sampling: bool) -> TermLosses:
         """Accumulates the gradient of a mini-batch in micro-batches."""
         objective, model = self._plan.objective, self._policy.model
-        model.parameters.clear_gradients()
+        model.trained.clear_gradients()
         losses, means = TermLosses(), Means()
         contributing = [each for each in share if each.example.contributes(objective)]
         continuations = [each.example.for_student() for each in contributing]

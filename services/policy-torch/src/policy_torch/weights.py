@@ -26,6 +26,11 @@ class Parameters:
         """Elements of all parameters together."""
         return sum(parameter.numel() for parameter in self._parameters)
 
+    def subset(self, names: list[str]) -> Parameters:
+        """Some of them, in the order of their names as given."""
+        places = [self.names.index(name) for name in names]
+        return Parameters([(self.names[place], self._parameters[place]) for place in places])
+
     def local(self) -> WeightSet:
         """This rank's part, over the memory that the model computes with."""
         return [_local(parameter).detach() for parameter in self._parameters]
@@ -69,6 +74,8 @@ class Parameters:
             if isinstance(parameter, DTensor):
                 # FSDP keeps pointers into the shard: its content is exchanged, one tensor at a time.
                 local, other = _local(parameter), weights[index]
+                if local.data_ptr() == other.data_ptr():
+                    continue
                 saved = local.clone()
                 local.copy_(other)
                 other.copy_(saved)
