@@ -10,10 +10,11 @@ export interface RoomDesign {
 }
 
 export const rooms: Readonly<Record<string, RoomDesign>> = {
-  coordinator: { kind: 'StatefulSet', port: 7100, calls: ['policy', 'judge', 'tools'] },
+  coordinator: { kind: 'StatefulSet', port: 7100, calls: ['policy', 'judge', 'tools', 'science'] },
   policy: { kind: 'StatefulSet', port: 7101, calls: [] },
   judge: { kind: 'Deployment', port: 7102, calls: [] },
   tools: { kind: 'Deployment', port: 7103, calls: [] },
+  science: { kind: 'Deployment', port: 7104, calls: [] },
 };
 
 /** The label of a pod that acts for a person: it may call the coordinator. */

@@ -26,6 +26,7 @@ const mounts: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
   judge: { BACKSIGHT_TASKS: join(base, 'tasks/coding.jsonl'), BACKSIGHT_SANDBOX: 'none' },
   tools: {},
+  science: {},
 };
 
 const probeSchema = z.object({ grpc: z.object({ port: z.number(), service: z.string().optional() }) });

@@ -12,6 +12,7 @@ const settings = {
   tasks: setting.paths('BACKSIGHT_SCIENCE_TASKS', 'JSON-lines files of tasks, separated by commas', [
     exampleTasks,
   ]),
+  examples: setting.paths('BACKSIGHT_SCIENCE_EXAMPLES', 'JSON-lines files of worked examples', []),
   grading: setting.choice('BACKSIGHT_SCIENCE_GRADING', gradings, 'any-form'),
   reveal: setting.choice('BACKSIGHT_SCIENCE_REVEAL', reveals, 'hints'),
   capacity: setting.integer('BACKSIGHT_SCIENCE_CAPACITY', 1, 1_000_000, 1024),

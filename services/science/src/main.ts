@@ -6,13 +6,16 @@ import { runRoom, serve, service } from '@backsight/rpc';
 import { readConfig } from './config.js';
 import { scienceEnvironment } from './science.js';
 import { readTaskFiles } from './task-file.js';
+import { readWorkedExamples, withWorkedExamples } from './worked-examples.js';
 
 await runRoom({
   name: 'science',
   config: () => readConfig(process.env),
   start: async (config, { logger }) => {
-    const tasks = await readTaskFiles(config.tasks);
-    logger.info({ tasks: tasks.length, files: config.tasks }, 'tasks read');
+    const examples = await readWorkedExamples(config.examples);
+    const read = await readTaskFiles(config.tasks);
+    const tasks = read.map((task) => withWorkedExamples(task, examples));
+    logger.info({ tasks: tasks.length, files: config.tasks, examples: examples.length }, 'tasks read');
     const environment = environmentService(scienceEnvironment(tasks, config), { logger });
     const services = [service(EnvironmentServiceDefinition, environment)];
     return serve({ ...config, name: 'science', services, logger });

@@ -1,9 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { letterAt, mostOptions, optionLines, readOptions } from './options.js';
-
-const lettered = (...texts: readonly string[]) =>
-  texts.map((text, index) => ({ letter: letterAt(index), text }));
+import { mostOptions, optionLines, readOptions, withLetters } from './options.js';
 
 describe('readOptions', () => {
   it.each<[string, string, readonly string[]]>([
@@ -13,14 +10,14 @@ describe('readOptions', () => {
     ['no letter out of its turn', 'Given\nC: 3 \nFind it.\nA: 1\nC: 5\nB: 2', ['1', '2']],
     ['none where there is none', 'Answer: A or B?', []],
   ])('reads %s', (_name, prompt, texts) => {
-    expect(readOptions(prompt)).toEqual(lettered(...texts));
+    expect(readOptions(prompt)).toEqual(withLetters(texts));
   });
 
   it('reads what optionLines wrote', () => {
     const text = fc.stringMatching(/^[a-z0-9][a-z0-9 .:]*[a-z0-9]$/);
     fc.assert(
       fc.property(fc.array(text, { minLength: 2, maxLength: mostOptions }), (texts) => {
-        const options = lettered(...texts);
+        const options = withLetters(texts);
         expect(readOptions(`Which?\n\n${optionLines(options)}`)).toEqual(options);
       }),
     );

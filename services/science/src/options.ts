@@ -7,6 +7,10 @@ export const mostOptions = 26;
 /** The letter of the option at a place, counted from 0. */
 export const letterAt = (place: number): string => String.fromCharCode('A'.charCodeAt(0) + place);
 
+/** Options with their letters, from A on. */
+export const withLetters = (texts: readonly string[]): readonly Option[] =>
+  texts.map((text, place) => ({ letter: letterAt(place), text }));
+
 /** One `LETTER: text` a line. */
 export const optionLines = (options: readonly Option[]): string =>
   options.map(({ letter, text }) => `${letter}: ${text}`).join('\n');

@@ -2,7 +2,7 @@
 import { basename, dirname, extname, resolve } from 'node:path';
 import { fieldProblem, readTaskFiles as readFiles, type RowReading } from '@backsight/environment';
 import { z } from 'zod';
-import { letterAt, mostOptions, optionLines, readOptions } from './options.js';
+import { mostOptions, optionLines, readOptions, withLetters } from './options.js';
 import type { Option, ScienceTask } from './science-task.js';
 
 /** What the policy is told where a row of our own format brings no `system`. */
@@ -69,7 +69,7 @@ function readOwn(value: unknown, place: Place): RowReading<ScienceTask> {
   const checked = ownRow.safeParse(value);
   if (!checked.success) return wrong(checked.error);
   const { id, question, system = defaultSystem, ...rest } = checked.data;
-  const options = rest.options.map((text, index) => ({ letter: letterAt(index), text }));
+  const options = withLetters(rest.options);
   const prompt = `${question}\n\n${optionLines(options)}`;
   return taskOf({ ...rest, taskId: id, question, prompt, system, options }, place);
 }

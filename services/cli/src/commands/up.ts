@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { makeDataFolder } from '../data-folder.js';
-import { startHouse } from '../rooms/house.js';
+import { roomsOf, startHouse } from '../rooms/house.js';
 import { UserError } from '../user-error.js';
 import { printJson, type Context } from './context.js';
 import { collect, integer } from './options.js';
@@ -11,6 +11,7 @@ interface Flags {
   readonly model: string;
   readonly tasks: readonly string[];
   readonly toolTasks: readonly string[];
+  readonly scienceTasks: readonly string[];
   readonly data: string;
   readonly port: number;
   readonly threads?: number;
@@ -34,11 +35,17 @@ export function addUp(program: Command, context: Context): void {
       collect,
       [],
     )
+    .option(
+      '--science-tasks <file>',
+      'JSONL tasks of the science environment; repeat for more files',
+      collect,
+      [],
+    )
     .option('--model <folder>', 'Hugging Face folder of the model', tinyPolicy)
     .option('--data <folder>', 'where checkpoints, the store and logs are kept', 'runs/up')
     .option(
       '--port <p>',
-      "the coordinator's port; policy, judge and tools take the next three",
+      "the coordinator's port; policy, judge, tools and science take the next four",
       integer(1024, 65_000),
       7100,
     )
@@ -46,14 +53,17 @@ export function addUp(program: Command, context: Context): void {
     .option('--sandbox <kind>', 'auto, zygote, or none, which runs programs unprotected')
     .option('--json', 'print the addresses as JSON', false)
     .action(async (flags: Flags) => {
-      if (flags.tasks.length + flags.toolTasks.length === 0)
-        throw new UserError('There is nothing to train on: name a task file with --tasks or --tool-tasks.');
+      if (flags.tasks.length + flags.toolTasks.length + flags.scienceTasks.length === 0)
+        throw new UserError(
+          'There is nothing to train on: name a task file with --tasks, --tool-tasks or --science-tasks.',
+        );
       await makeDataFolder(flags.data, NEEDED_BYTES, '--data');
       const house = await startHouse(
         {
           model: flags.model,
           tasks: flags.tasks,
           toolTasks: flags.toolTasks,
+          scienceTasks: flags.scienceTasks,
           dataFolder: flags.data,
           port: flags.port,
           onRevived: (words) => {
@@ -65,12 +75,11 @@ export function addUp(program: Command, context: Context): void {
         context.environment,
       );
       try {
-        const { tools, ...always } = house.addresses;
-        const addresses = flags.toolTasks.length > 0 ? { ...always, tools } : always;
-        if (flags.json) printJson(context, addresses);
+        const rooms = roomsOf(flags);
+        const addresses = rooms.map((room) => [room, house.addresses[room]] as const);
+        if (flags.json) printJson(context, Object.fromEntries(addresses));
         else {
-          for (const [room, address] of Object.entries(addresses))
-            context.output.write(`${room.padEnd(12)} ${address}\n`);
+          for (const [room, address] of addresses) context.output.write(`${room.padEnd(12)} ${address}\n`);
           context.output.write(`logs in ${house.logFolder}; Ctrl-C stops everything\n`);
         }
         const stopped = new Promise<undefined>((resolve) => {

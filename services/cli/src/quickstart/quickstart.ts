@@ -53,6 +53,7 @@ export async function quickstart(
       model: root('models/tiny/weights'),
       tasks: [tasksFile],
       toolTasks: [],
+      scienceTasks: [],
       dataFolder: folder,
       port: options.port,
       ...(options.threads === undefined ? {} : { threads: options.threads }),

@@ -1,4 +1,4 @@
-/** The house on one machine: policy, judge, tools and coordinator as processes on loopback ports. */
+/** The house on one machine: policy, environments and coordinator as processes on loopback ports. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describeError } from '@backsight/rpc';
@@ -13,9 +13,11 @@ export interface HouseOptions {
   readonly tasks: readonly string[];
   /** JSONL task files of the tool-use environment; without any, the room stays empty. */
   readonly toolTasks: readonly string[];
+  /** JSONL task files of the science environment; likewise. */
+  readonly scienceTasks: readonly string[];
   /** Folder for checkpoints, the store and logs. */
   readonly dataFolder: string;
-  /** The coordinator's port; policy, judge and tools take the next ones. */
+  /** The coordinator's port; policy, judge, tools and science take the next ones. */
   readonly port: number;
   /** Threads of one operator in the policy; absent leaves it to the room. */
   readonly threads?: number;
@@ -43,6 +45,7 @@ export const addressesFrom = (port: number): Addresses => ({
   policy: `127.0.0.1:${port + 1}`,
   judge: `127.0.0.1:${port + 2}`,
   tools: `127.0.0.1:${port + 3}`,
+  science: `127.0.0.1:${port + 4}`,
 });
 
 /** Starts every room; if one fails, stops the others and throws what it said. */
@@ -50,12 +53,7 @@ export async function startHouse(options: HouseOptions, environment: NodeJS.Proc
   const addresses = addressesFrom(options.port);
   const logFolder = join(options.dataFolder, 'logs');
   await mkdir(logFolder, { recursive: true });
-  const rooms: readonly RoomName[] = [
-    'policy',
-    'judge',
-    ...(options.toolTasks.length > 0 ? (['tools'] as const) : []),
-    'coordinator',
-  ];
+  const rooms = roomsOf(options);
   const start = (room: RoomName): Promise<RoomProcess> => {
     const settings = { ...roomSettings(room, options, addresses), ...options.settings?.[room] };
     const logFile = join(logFolder, `${room}.log`);
@@ -76,6 +74,20 @@ export async function startHouse(options: HouseOptions, environment: NodeJS.Proc
     broken: Promise.race(kept.map((room) => room.broken)),
     stop: () => stopInOrder(kept),
   };
+}
+
+/** The rooms that a house has: of the environments beside the judge, those that have tasks. */
+export function roomsOf({
+  toolTasks,
+  scienceTasks,
+}: Pick<HouseOptions, 'toolTasks' | 'scienceTasks'>): readonly RoomName[] {
+  return [
+    'coordinator',
+    'policy',
+    'judge',
+    ...(toolTasks.length > 0 ? (['tools'] as const) : []),
+    ...(scienceTasks.length > 0 ? (['science'] as const) : []),
+  ];
 }
 
 /** The coordinator first: it alone calls the others. */
@@ -103,6 +115,11 @@ function roomSettings(room: RoomName, options: HouseOptions, addresses: Addresse
       };
     case 'tools':
       return { BACKSIGHT_TOOLS_ADDRESS: addresses.tools, BACKSIGHT_TOOL_TASKS: options.toolTasks.join(',') };
+    case 'science':
+      return {
+        BACKSIGHT_SCIENCE_ADDRESS: addresses.science,
+        BACKSIGHT_SCIENCE_TASKS: options.scienceTasks.join(','),
+      };
     case 'coordinator':
       return {
         BACKSIGHT_COORDINATOR_ADDRESS: addresses.coordinator,

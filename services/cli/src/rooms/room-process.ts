@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../user-error.js';
 
-export type RoomName = 'policy' | 'judge' | 'tools' | 'coordinator';
+export type RoomName = 'policy' | 'judge' | 'tools' | 'science' | 'coordinator';
 
 export interface RoomOptions {
   readonly room: RoomName;
