@@ -5,16 +5,22 @@ Beside the sandbox, the container holds this slot's supervisor and zygote, which
 
 from __future__ import annotations
 
+import json
 import os
 import time
+from typing import Any
 
 import hierarchy
 import wire
 from cgroups import Folder, SlotGroups, field
+from every_language import LANGUAGES
+from languages import COMPILE_LIMITS
 from limits import Limits
 
 # All that a program may know of its surroundings; a container's engine and its image add more.
 _ENVIRONMENT = {"PATH", "HOME", "LANG", "TZ", "PYTHONHASHSEED"}
+# Beside the folder of these modules.
+_IMAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "image.json")
 _FIRST_TO_DIE = 1000
 _LAST_TO_RUN = 10
 
@@ -25,10 +31,16 @@ def forget_surroundings() -> None:
         del os.environ[name]
 
 
-def await_word(requests: int) -> str:
-    """The judge's first word, which it wants to hear again: by that it knows that nothing else is in the stream."""
-    word: str = wire.read_header(requests)["word"]
-    return word
+def introduce(requests: int, language: str) -> dict[str, Any]:
+    """What the judge wants to hear of this slot, its own first word among it: so it knows that the stream is clean.
+
+    image is what it wrote into the image when it made that; compiling bounds the container while a compiler runs.
+    """
+    word = wire.read_header(requests)["word"]
+    with open(_IMAGE, encoding="utf-8") as file:
+        image = json.load(file)
+    bounds = {"memoryBytes": COMPILE_LIMITS.memory_bytes, "processes": COMPILE_LIMITS.processes}
+    return {"word": word, "image": image, "compiling": bounds if LANGUAGES[language].compiled else None}
 
 
 def open_container_groups(proc: int) -> SlotGroups:
@@ -63,7 +75,7 @@ class _ContainerGroups:
     def join(self, pid: int) -> None:
         # The supervisor shares their CPU time, and must not wait for sixteen of them before it can kill them.
         os.setpriority(os.PRIO_PROCESS, pid, _LAST_TO_RUN)
-        # Of what is in the container, the kernel is to kill the program. /proc is read-only inside: there is no way back.
+        # Of what is in the container, the kernel is to kill the program, for which /proc is read-only: it stays so.
         file = os.open(f"{pid}/oom_score_adj", os.O_WRONLY, dir_fd=self._proc)
         try:
             os.write(file, str(_FIRST_TO_DIE).encode())

@@ -40,10 +40,13 @@ const compileMs = 30_000;
 const abandonMs = 5_000;
 
 const greeting = z.union([
-  z.object({ tier: z.enum(['control-groups', 'namespaces', 'none']), python: z.string() }),
+  z.looseObject({
+    tier: z.enum(['container', 'control-groups', 'namespaces', 'none']),
+    python: z.string(),
+  }),
   z.object({ error: z.string() }),
 ]);
-export type SlotTier = 'control-groups' | 'namespaces' | 'none';
+export type SlotTier = 'container' | 'control-groups' | 'namespaces' | 'none';
 
 const size = z.int().min(0);
 const message = z.discriminatedUnion('event', [
@@ -84,6 +87,8 @@ export class SlotProcess {
     private readonly channel: SlotChannel,
     private readonly reader: FrameReader,
     readonly tier: SlotTier,
+    /** All that it said of itself, for those who know what to ask of it. */
+    readonly greeting: object,
   ) {
     void channel.ended.then(() => {
       this.alive = false;
@@ -108,7 +113,7 @@ export class SlotProcess {
     try {
       const hello = greeting.parse(await reader.readHeader());
       if ('error' in hello) throw new NoSandbox(hello.error);
-      return new SlotProcess(channel, reader, hello.tier);
+      return new SlotProcess(channel, reader, hello.tier, hello);
     } catch (error) {
       channel.kill();
       if (error instanceof NoSandbox) throw error;

@@ -25,6 +25,7 @@ const unassignedUser = 60_600;
 const artefactBytes = 1 << 28;
 
 const tiers: Readonly<Record<SlotTier, IsolationTier>> = {
+  container: IsolationTier.CONTAINER,
   'control-groups': IsolationTier.CONTROL_GROUPS,
   namespaces: IsolationTier.NAMESPACES,
   none: IsolationTier.NONE,
