@@ -12,8 +12,9 @@ export const allowedTypes = {
   engine: ['engine', 'algorithm'],
   platform: ['platform', 'contract', 'algorithm'],
   service: ['platform', 'contract', 'engine', 'text', 'algorithm'],
-  app: ['platform', 'contract', 'text', 'algorithm', 'model'],
+  app: ['platform', 'contract', 'text', 'algorithm', 'model', 'suite'],
   model: ['engine', 'text', 'algorithm'],
+  suite: ['platform', 'contract', 'engine', 'text', 'algorithm'],
   testing: ['testing', 'platform', 'contract', 'engine', 'text', 'algorithm'],
   tooling: [],
 };
@@ -36,11 +37,11 @@ export const rooms = ['libs', 'services', 'models', 'deploy'].flatMap((floor) =>
     .map((folder) => ({ folder, type: typeOf(folder) })),
 );
 
-/** The `depConstraints` of @nx/enforce-module-boundaries; tests may import rooms of type `testing` as well. */
+/** The `depConstraints` of @nx/enforce-module-boundaries; tests may import rooms of type `testing` and `suite` as well. */
 export function depConstraints({ inTests }) {
   return Object.entries(allowedTypes).map(([type, allowed]) => ({
     sourceTag: `type:${type}`,
-    onlyDependOnLibsWithTags: [...allowed, ...(inTests ? ['testing'] : [])].map((name) => `type:${name}`),
+    onlyDependOnLibsWithTags: [...allowed, ...(inTests ? ['testing', 'suite'] : [])].map((name) => `type:${name}`),
   }));
 }
 
