@@ -1,137 +1,175 @@
-import { decoding } from '../transformer/decoding-graph.js';
+import {
+  attentionWindows,
+  decoding,
+  decodingCacheNames,
+  decodingMask,
+} from '../transformer/decoding-graph.js';
 import type { Model } from '../transformer/model.js';
-import { idTensor, int32Tensor } from '../session.js';
+import { nextTokens } from '../transformer/next-token.js';
+import { floatTensor, idTensor, type Feeds } from '../session.js';
 import { KeyValueCache } from './key-value-cache.js';
-import { readPrompts, type ReadPrompt } from './prompt-reader.js';
+import { inverseTemperatures, PromptCache, type ReadPrompt } from './prompt-cache.js';
 import type { Sample } from './request.js';
+import { seatRows, sightMask } from './seating.js';
 import { Slot } from './slot.js';
+import { StepOutputs } from './step-outputs.js';
+
+/** A completion that runs, and the prompt that it reads. */
+interface Running {
+  readonly slot: Slot;
+  readonly prompt: ReadPrompt;
+}
 
 /**
  * Completions that are decoded side by side, a token each per step.
  *
- * Running slots are rows 0 to n - 1 of the cache: when one ends, the last takes its row, so that no run works on empty rows.
+ * They are rows 0 to n - 1 of a cache of what each wrote itself: when one ends, the last takes its row, so that no run works
+ * on empty rows. What completions have in common lies in the cache of prompts.
  */
 export class Decoder {
-  private slots: Slot[] = [];
-  private readonly cache: KeyValueCache;
-  private readonly prompts = new Map<readonly number[], ReadPrompt>();
+  private rows: Running[] = [];
+  private readonly own: KeyValueCache;
+  private readonly prompts: PromptCache;
+  private readonly outputs: StepOutputs;
 
   constructor(
     private readonly model: Model,
     /** Completions at a time. */
     readonly capacity: number,
   ) {
-    this.cache = new KeyValueCache(model.config, capacity, 0);
+    this.own = new KeyValueCache(model.config);
+    this.prompts = new PromptCache(model);
+    this.outputs = new StepOutputs(model.config);
   }
 
   get free(): number {
-    return this.capacity - this.slots.length;
+    return this.capacity - this.rows.length;
   }
 
   get running(): number {
-    return this.slots.length;
+    return this.rows.length;
   }
 
   /** Starts completions, at most as many as are free, and delivers those that end with their first token. */
   async start(weights: Float32Array, version: number, samples: readonly Sample[]): Promise<void> {
-    await this.read(weights, samples);
-    this.reserve(Math.max(...samples.map((sample) => this.room(sample))));
+    await this.prompts.read(weights, samples);
+    if (this.rows.length === 0) this.own.fit(columnStep, []);
+    const room = Math.max(...samples.map(({ request }) => Math.min(request.maxTokens, roomAtStart)));
+    this.own.reserve(this.rows.length + samples.length, Math.max(room, this.own.capacity));
     for (const sample of samples) {
-      const prompt = this.prompts.get(sample.promptIds);
-      if (prompt === undefined) throw new Error('The prompt was not read.');
       const slot = new Slot(sample, this.model.config.contextWindow);
-      slot.draw(prompt.logits, version);
-      if (deliver(slot, version)) continue;
-      this.cache.copyRow(prompt.cache, prompt.row, this.slots.length, sample.promptIds.length);
-      this.slots.push(slot);
+      slot.draw(this.prompts.find(sample).probabilities, version);
+      if (!deliver(slot, version)) this.rows.push({ slot, prompt: this.prompts.open(sample) });
     }
   }
 
   /** Draws one token more for every running completion, and delivers those that end. */
   async step(weights: Float32Array, version: number): Promise<void> {
-    const { vocabularySize } = this.model.config;
-    const count = this.slots.length;
-    const lengths = this.slots.map(({ cachedLength }) => cachedLength);
-    const longest = Math.max(...lengths) + 1;
-    this.reserve(longest);
-    const session = await this.model.programs.decoding();
-    const { past, present } = this.cache.feeds(count);
-    const outputs = await session.run(
+    const { config } = this.model;
+    const count = this.rows.length;
+    const lengths = this.rows.map(({ slot, prompt }) => ({
+      prompt: prompt.ids.length,
+      own: slot.cachedLength,
+    }));
+    const ownLengths = lengths.map(({ own }) => own);
+    this.makeRoom(ownLengths);
+    const session = await this.model.programs.decoding({ rows: count === 1 ? 'one' : 'many' });
+    await session.run(
       {
         ...this.model.feeds(weights),
-        ...past,
+        ...this.cacheFeeds(count),
+        ...this.seatFeeds(lengths),
         [decoding.ids]: idTensor(
-          this.slots.map(({ lastToken }) => lastToken),
+          this.rows.map(({ slot }) => slot.lastToken),
+          [count],
+        ),
+        [decoding.positions]: idTensor(
+          lengths.map(({ prompt, own }) => prompt + own),
           [count, 1],
         ),
-        [decoding.rows]: idTensor([...lengths.keys()], [count]),
-        [decoding.lastPositions]: int32Tensor(lengths, [count]),
-        [decoding.longest]: int32Tensor([longest], [1]),
+        [nextTokens.inverseTemperatures]: inverseTemperatures(this.rows.map(({ slot }) => slot.sample)),
       },
-      present,
+      this.outputs.feeds(count),
     );
-    const logits = outputs.floats(decoding.logits);
-    this.slots.forEach((slot, row) => {
-      slot.draw(logits.subarray(row * vocabularySize, (row + 1) * vocabularySize), version);
+    for (let layer = 0; layer < config.layers; layer++)
+      this.own.append(layer, ownLengths, this.outputs.layer(layer));
+    this.rows.forEach(({ slot }, row) => {
+      slot.draw(this.outputs.probabilities(row), version);
     });
-    this.removeWhere((slot) => deliver(slot, version));
+    this.removeWhere(({ slot }) => deliver(slot, version));
   }
 
   /** Gives up the slots of requests that want no more. */
   dropCancelled(): void {
-    this.removeWhere(({ sample }) => sample.request.cancelled);
+    this.removeWhere(({ slot }) => slot.sample.request.cancelled);
   }
 
   /** Gives up everything. */
   clear(): void {
-    this.slots = [];
+    this.rows = [];
     this.prompts.clear();
   }
 
-  /** Forgets prompts that no waiting sample will ask for. */
+  /** Forgets prompts that no completion reads and no waiting sample will ask for. */
   forgetPrompts(waiting: Iterable<Sample>): void {
-    const wanted = new Set(Array.from(waiting, ({ promptIds }) => promptIds));
-    for (const prompt of [...this.prompts.keys()]) if (!wanted.has(prompt)) this.prompts.delete(prompt);
+    this.prompts.forget(waiting);
   }
 
-  /** Reads the prompts that are not read yet. */
-  private async read(weights: Float32Array, samples: readonly Sample[]): Promise<void> {
-    const unread = [...new Set(samples.map(({ promptIds }) => promptIds))].filter(
-      (ids) => !this.prompts.has(ids),
+  private cacheFeeds(count: number): Feeds {
+    const feeds: Record<string, Feeds[string]> = {};
+    for (let layer = 0; layer < this.model.config.layers; layer++) {
+      const names = decodingCacheNames(layer);
+      const prompts = this.prompts.keyValues.layer(layer, 0, this.prompts.size);
+      const own = this.own.layer(layer, 0, count);
+      feeds[names.promptKeys] = prompts.keys;
+      feeds[names.promptValues] = prompts.values;
+      feeds[names.ownKeys] = own.keys;
+      feeds[names.ownValues] = own.values;
+    }
+    return feeds;
+  }
+
+  private seatFeeds(lengths: readonly { readonly prompt: number; readonly own: number }[]): Feeds {
+    const seating = seatRows(
+      this.rows.map(({ prompt }) => prompt.row),
+      this.prompts.size,
     );
-    const read = await readPrompts(this.model, weights, unread);
-    unread.forEach((ids, i) => {
-      const prompt = read[i];
-      if (prompt !== undefined) this.prompts.set(ids, prompt);
-    });
+    const { prompts, seatsPerPrompt, rowsOfSeats, seatsOfRows } = seating;
+    const [promptColumns, ownColumns] = [this.prompts.keyValues.capacity, this.own.capacity];
+    const feeds: Record<string, Feeds[string]> = {
+      // Whoever is said to sit on an empty seat, nothing is read from there.
+      [decoding.rowsOfSeats]: idTensor(
+        rowsOfSeats.map((row) => row ?? 0),
+        [rowsOfSeats.length],
+      ),
+      [decoding.seatsOfRows]: idTensor(seatsOfRows, [seatsOfRows.length]),
+    };
+    for (const window of attentionWindows(this.model.config))
+      feeds[decodingMask(window)] = floatTensor(
+        sightMask(seating, lengths, promptColumns, ownColumns, window),
+        [prompts, 1, seatsPerPrompt, 1, promptColumns + ownColumns + 1],
+      );
+    return feeds;
   }
 
-  private removeWhere(ended: (slot: Slot) => boolean): void {
-    for (let row = this.slots.length - 1; row >= 0; row--) {
-      const slot = this.slots[row];
-      if (slot === undefined || !ended(slot)) continue;
-      const last = this.slots.pop();
-      if (last === undefined || last === slot) continue;
-      this.cache.copyRow(this.cache, this.slots.length, row, last.cachedLength);
-      this.slots[row] = last;
+  private removeWhere(ended: (row: Running) => boolean): void {
+    for (let row = this.rows.length - 1; row >= 0; row--) {
+      const running = this.rows[row];
+      if (running === undefined || !ended(running)) continue;
+      running.prompt.readers -= 1;
+      const last = this.rows.pop();
+      if (last === undefined || last === running) continue;
+      this.own.copyRow(this.rows.length, row, last.slot.cachedLength);
+      this.rows[row] = last;
     }
   }
 
-  /** Makes every row hold at least `length` tokens; the capacity grows by half at least, so that few copies are made. */
-  private reserve(length: number): void {
-    if (length <= this.cache.capacity) return;
-    const wanted = Math.max(length, Math.ceil(this.cache.capacity * 1.5));
-    const rounded = Math.ceil(wanted / capacityStep) * capacityStep;
-    this.cache.grow(
-      Math.min(rounded, this.model.config.contextWindow),
-      this.slots.map(({ cachedLength }) => cachedLength),
-    );
-  }
-
-  /** Tokens that a completion is given room for when it starts: its own, or so many that growing later is rare. */
-  private room({ request, promptIds }: Sample): number {
-    const wanted = promptIds.length + Math.min(request.maxTokens, roomAtStart);
-    return Math.min(wanted, this.model.config.contextWindow);
+  /** Gives every row columns for one token more; their number grows by a quarter at least, so that rows seldom move. */
+  private makeRoom(lengths: readonly number[]): void {
+    const longest = Math.max(...lengths) + 1;
+    if (longest <= this.own.capacity) return;
+    const wanted = Math.max(longest, this.own.capacity * 1.25);
+    this.own.fit(Math.ceil(wanted / columnStep) * columnStep, lengths);
   }
 }
 
@@ -142,5 +180,6 @@ function deliver(slot: Slot, version: number): boolean {
   return completion !== undefined;
 }
 
-const capacityStep = 32;
+const columnStep = 32;
+/** Own tokens that a completion's memory is asked for when it starts. */
 const roomAtStart = 256;

@@ -73,6 +73,30 @@ describe('Generator', () => {
     expect(shared.map(({ tokenIds }) => tokenIds)).toEqual(alone.map(({ tokenIds }) => tokenIds));
   });
 
+  it('samples what teacher forcing scores where groups differ in size and prompts come late', async () => {
+    const engine = await engines.load({ generationSlots: 40 });
+    const large = { ...request, prompts: [[1, 5, 6]], groupSize: 30 };
+    const late = {
+      ...request,
+      prompts: [
+        [1, 7, 8, 9, 10, 11, 3, 4, 5, 6, 7, 8, 9],
+        [1, 4],
+      ],
+      groupSize: 3,
+    };
+    let begun: Promise<readonly SampledCompletion[]> | undefined;
+    const first = await collect(engine, {
+      ...withSampling({ maxTokens: 40 }),
+      ...large,
+      onToken: () => {
+        begun ??= collect(engine, late);
+        return 'go-on';
+      },
+    });
+    expect(await differenceFromScores(engine, first, 1, large)).toBeLessThan(1e-4);
+    expect(await differenceFromScores(engine, (await begun)!, 1, late)).toBeLessThan(1e-4);
+  });
+
   it('ends at the stop id, at max tokens, and at the context window', async () => {
     const engine = await engines.load();
     const completions = await collect(engine, withSampling({ maxTokens: 5 }));
@@ -215,9 +239,10 @@ async function differenceFromScores(
   engine: Engine,
   completions: readonly SampledCompletion[],
   temperature: number,
+  { prompts }: Pick<GenerateRequest, 'prompts'> = request,
 ): Promise<number> {
   const items = completions.map(({ promptIndex, tokenIds }) => ({
-    promptIds: request.prompts[promptIndex]!,
+    promptIds: prompts[promptIndex]!,
     completionIds: tokenIds,
   }));
   const scores = await engine.score({ items, weights: 'student', temperature, topK: 0 }, never);

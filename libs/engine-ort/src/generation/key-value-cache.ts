@@ -1,23 +1,24 @@
 import type { ModelConfig } from '@backsight/engine';
-import { cacheNames } from '../transformer/decoding-graph.js';
 import { floatTensor, type Feeds } from '../session.js';
 
+/** Tensors over the keys and values of one layer. Shape [rows, KV, capacity, d]. */
+export interface LayerCache {
+  readonly keys: Feeds[string];
+  readonly values: Feeds[string];
+}
+
 /**
- * Keys and values of sequences side by side, one row each, in memory that decoding reads and extends in place.
+ * Keys and values of sequences side by side, one row each.
  *
- * Per layer one array for keys and one for values. Shape [rows, KV, capacity, d]; what lies beyond a sequence's length is stale.
+ * Per layer one array for keys and one for values. Shape [rows, KV, capacity, d]; what lies beyond a sequence's length is
+ * stale. Memory that no row has reached yet is not resident, so there may be more of it than is needed.
  */
 export class KeyValueCache {
   private readonly arrays: Float32Array[];
-  private tokens: number;
+  private tokens = 0;
 
-  constructor(
-    private readonly config: ModelConfig,
-    readonly rows: number,
-    capacity: number,
-  ) {
-    this.tokens = capacity;
-    this.arrays = Array.from({ length: 2 * config.layers }, () => this.emptyArray());
+  constructor(private readonly config: ModelConfig) {
+    this.arrays = Array.from({ length: 2 * config.layers }, () => new Float32Array(0));
   }
 
   /** Tokens that a row can hold. */
@@ -25,56 +26,69 @@ export class KeyValueCache {
     return this.tokens;
   }
 
-  /** Gives rows room for more tokens, one array after the other; the first rows keep so many tokens each. */
-  grow(capacity: number, lengths: readonly number[]): void {
-    const before = this.headSize;
-    this.tokens = capacity;
+  /** Makes the arrays hold so many rows of so many tokens; what they hold stays. */
+  reserve(rows: number, tokens: number): void {
+    const size = rows * this.config.keyValueHeads * tokens * this.config.headDim;
     this.arrays.forEach((old, i) => {
-      const grown = this.emptyArray();
-      lengths.forEach((length, row) => {
-        this.copyHeads(old, before, row, grown, row, length);
-      });
-      this.arrays[i] = grown;
+      if (size <= old.length) return;
+      const larger = new Float32Array(size);
+      larger.set(old);
+      this.arrays[i] = larger;
     });
   }
 
-  /** Past and present of the first `rows` rows, over one memory: what a run is fed and what it writes into. */
-  feeds(rows: number): { readonly past: Feeds; readonly present: Feeds } {
-    const shape = [rows, this.config.keyValueHeads, this.capacity, this.config.headDim];
-    const size = rows * this.config.keyValueHeads * this.headSize;
-    const past: Record<string, Feeds[string]> = {};
-    const present: Record<string, Feeds[string]> = {};
-    for (let layer = 0; layer < this.config.layers; layer++) {
-      const names = cacheNames(layer);
-      const keys = floatTensor(this.array(2 * layer).subarray(0, size), shape);
-      const values = floatTensor(this.array(2 * layer + 1).subarray(0, size), shape);
-      past[names.pastKeys] = present[names.keys] = keys;
-      past[names.pastValues] = present[names.values] = values;
-    }
-    return { past, present };
+  /** Lays the first rows out anew, in place, with room for `capacity` tokens each; of row i so many tokens stay. */
+  fit(capacity: number, lengths: readonly number[]): void {
+    this.reserve(lengths.length, capacity);
+    const { keyValueHeads, headDim } = this.config;
+    const [before, after] = [this.headSize, capacity * headDim];
+    this.tokens = capacity;
+    if (before === after) return;
+    const heads = lengths.flatMap((length) => Array.from({ length: keyValueHeads }, () => length * headDim));
+    const order = [...heads.keys()];
+    // Nothing is written where it is still to be read.
+    if (after > before) order.reverse();
+    for (const array of this.arrays)
+      for (const head of order)
+        array.copyWithin(head * after, head * before, head * before + (heads[head] ?? 0));
   }
 
-  /** Copies the first `length` tokens of a row of another cache of the same model, or of this one. */
-  copyRow(source: KeyValueCache, from: number, to: number, length: number): void {
-    this.arrays.forEach((target, i) => {
-      this.copyHeads(source.array(i), source.headSize, from, target, to, length);
-    });
+  /** The caches of a layer for rows `first` to `first + count - 1`, over this memory. */
+  layer(index: number, first: number, count: number): LayerCache {
+    const { keyValueHeads, headDim } = this.config;
+    const rowSize = keyValueHeads * this.headSize;
+    const shape = [count, keyValueHeads, this.tokens, headDim];
+    const part = (array: Float32Array) =>
+      floatTensor(array.subarray(first * rowSize, (first + count) * rowSize), shape);
+    return { keys: part(this.array(2 * index)), values: part(this.array(2 * index + 1)) };
   }
 
-  private copyHeads(
-    source: Float32Array,
-    sourceHeadSize: number,
-    from: number,
-    target: Float32Array,
-    to: number,
-    length: number,
-  ): void {
+  /** Copies the first `length` tokens of a row to another. */
+  copyRow(from: number, to: number, length: number): void {
     const heads = this.config.keyValueHeads;
     const size = length * this.config.headDim;
-    for (let head = 0; head < heads; head++) {
-      const begin = (from * heads + head) * sourceHeadSize;
-      target.set(source.subarray(begin, begin + size), (to * heads + head) * this.headSize);
-    }
+    for (const array of this.arrays)
+      for (let head = 0; head < heads; head++) {
+        const begin = (from * heads + head) * this.headSize;
+        array.copyWithin((to * heads + head) * this.headSize, begin, begin + size);
+      }
+  }
+
+  /** Adds a token to each of the first rows, which hold so many. Shape of `keys` and `values` [rows, KV, d]. */
+  append(layer: number, lengths: readonly number[], { keys, values }: NewTokens): void {
+    this.appendTo(this.array(2 * layer), lengths, keys);
+    this.appendTo(this.array(2 * layer + 1), lengths, values);
+  }
+
+  private appendTo(array: Float32Array, lengths: readonly number[], added: Float32Array): void {
+    const { keyValueHeads, headDim } = this.config;
+    let source = 0;
+    lengths.forEach((length, row) => {
+      for (let head = 0; head < keyValueHeads; head++) {
+        const target = (row * keyValueHeads + head) * this.headSize + length * headDim;
+        for (let i = 0; i < headDim; i++) array[target + i] = added[source++] ?? 0;
+      }
+    });
   }
 
   /** Elements of one head of one row. */
@@ -82,13 +96,15 @@ export class KeyValueCache {
     return this.tokens * this.config.headDim;
   }
 
-  private emptyArray(): Float32Array {
-    return new Float32Array(this.rows * this.config.keyValueHeads * this.headSize);
-  }
-
   private array(index: number): Float32Array {
     const array = this.arrays[index];
     if (array === undefined) throw new RangeError(`The cache has no array ${index}.`);
     return array;
   }
+}
+
+/** Keys and values of one token of each row. Shape [rows, KV, d]. */
+export interface NewTokens {
+  readonly keys: Float32Array;
+  readonly values: Float32Array;
 }

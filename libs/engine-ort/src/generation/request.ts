@@ -22,6 +22,8 @@ export interface Sample {
 /** A request that is being answered. */
 export class ActiveRequest {
   readonly sampler: Sampler;
+  /** What the logits are multiplied by; a temperature of 0 takes the most likely token at 1. */
+  readonly inverseTemperature: number;
   readonly seed: number;
   /** The request's and the model's own. */
   readonly stopIds: ReadonlySet<number>;
@@ -37,6 +39,7 @@ export class ActiveRequest {
     private readonly stream: CompletionStream,
   ) {
     this.sampler = createSampler(sampling);
+    this.inverseTemperature = sampling.temperature === 0 ? 1 : 1 / sampling.temperature;
     this.seed = sampling.seed;
     this.stopIds = new Set([...config.stopIds, ...sampling.stopIds]);
     this.maxTokens = sampling.maxTokens;

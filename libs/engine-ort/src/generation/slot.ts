@@ -12,11 +12,11 @@ export class Slot {
     private readonly contextWindow: number,
   ) {}
 
-  /** Draws the next token from its logits, shape [V], under the weights of a version. */
-  draw(logits: Float32Array, policyVersion: number): void {
+  /** Draws the next token by its probabilities, shape [V], under the weights of a version. */
+  draw(probabilities: Float32Array, policyVersion: number): void {
     const { request, promptIds, promptIndex, sampleIndex } = this.sample;
     const uniform = uniformOf(this.sample, this.tokenIds.length);
-    const draw = request.sampler(logits, uniform, request.topTokens);
+    const draw = request.sampler(probabilities, uniform, request.topTokens);
     const { tokenId, logprob } = draw;
     this.tokenIds.push(tokenId);
     this.logprobs.push(logprob);
@@ -42,8 +42,8 @@ export class Slot {
     return last;
   }
 
-  /** Tokens whose keys and values are cached: all but the last drawn. */
+  /** Tokens of its own whose keys and values are cached: all drawn but the last. */
   get cachedLength(): number {
-    return this.sample.promptIds.length + this.tokenIds.length - 1;
+    return this.tokenIds.length - 1;
   }
 }

@@ -134,11 +134,11 @@ export class Graph {
     return output;
   }
 
-  /** The length that the symbol of an input's shape has at a run, or the product of such symbols. Shape [1], int64. */
+  /** The length that the symbol of an input's shape has at a run, or a sum of products of such symbols. Shape [1], int64. */
   length(symbol: string): Value {
     const known = this.lengths.get(symbol);
     if (known !== undefined) return known;
-    const length = this.symbols.has(symbol) ? this.inputLength(symbol) : this.lengthOfProduct(symbol);
+    const length = this.symbols.has(symbol) ? this.inputLength(symbol) : this.lengthOfSum(symbol);
     this.lengths.set(symbol, length);
     return length;
   }
@@ -163,15 +163,19 @@ export class Graph {
     });
   }
 
-  private lengthOfProduct(symbol: string): Value {
-    const [first = '', ...rest] = symbol.split('*');
-    if (rest.length === 0) return this.inputLength(symbol);
+  private lengthOfSum(symbol: string): Value {
+    const combine = (op: 'Add' | 'Mul', [first, ...rest]: readonly Value[]): Value => {
+      if (first === undefined) throw new Error(`No input of the graph has the dimension ${symbol}.`);
+      return rest.reduce(
+        (left, right) => this.compute({ op, inputs: [left, right], dtype: 'int64', shape: [1] }),
+        first,
+      );
+    };
     const factor = (name: string) =>
       /^\d+$/.test(name) ? this.integers(Number(name)) : this.inputLength(name);
-    return rest.reduce(
-      (product, name) =>
-        this.compute({ op: 'Mul', inputs: [product, factor(name)], dtype: 'int64', shape: [1] }),
-      factor(first),
+    return combine(
+      'Add',
+      symbol.split('+').map((term) => combine('Mul', term.split('*').map(factor))),
     );
   }
 

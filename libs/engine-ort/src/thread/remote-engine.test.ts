@@ -109,7 +109,10 @@ describe('RemoteEngine', () => {
       const whole = all.find((each) => key(each) === key(completion))!;
       const cut = completion.promptIndex === 1 ? 2 : whole.tokenIds.length;
       expect(completion.tokenIds).toEqual(whole.tokenIds.slice(0, cut));
-      expect(completion.logprobs).toEqual(whole.logprobs.slice(0, cut));
+      // With fewer completions beside it, sums are rounded in another order.
+      completion.logprobs.forEach((logprob, t) => {
+        expect(logprob).toBeCloseTo(whole.logprobs[t]!, 5);
+      });
       expect(heard.filter((each) => key(each) === key(completion)).map(({ tokenId }) => tokenId)).toEqual(
         completion.tokenIds,
       );

@@ -2,7 +2,8 @@ import type { ModelConfig } from '@backsight/engine';
 import type { ExecutionProvider } from '../execution-provider.js';
 import type { Graph } from '../graph/graph.js';
 import { Session } from '../session.js';
-import { decodingGraph } from './decoding-graph.js';
+import { decodingGraph, type DecodingGraphOptions } from './decoding-graph.js';
+import { promptGraph } from './prompt-graph.js';
 import { hiddenGraph, scoringGraph, type ScoringGraphOptions } from './scoring-graph.js';
 import { trainingGraph, type TrainingGraphOptions } from './training-graph.js';
 
@@ -24,8 +25,12 @@ export class Programs {
     return this.load(`scoring ${JSON.stringify(options)}`, () => scoringGraph(this.config, options));
   }
 
-  decoding(): Promise<Session> {
-    return this.load('decoding', () => decodingGraph(this.config));
+  prompts(): Promise<Session> {
+    return this.load('prompts', () => promptGraph(this.config));
+  }
+
+  decoding(options: DecodingGraphOptions): Promise<Session> {
+    return this.load(`decoding ${JSON.stringify(options)}`, () => decodingGraph(this.config, options));
   }
 
   /** One session per objective and way to use memory; beyond a few, the one loaded first is given up. */

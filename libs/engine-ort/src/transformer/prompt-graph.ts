@@ -6,27 +6,25 @@ import { reshape } from '../graph/ops/reshape.js';
 import { rmsNorm } from '../graph/ops/rms-norm.js';
 import { selectRows } from '../graph/ops/select-rows.js';
 import type { Value } from '../graph/value.js';
-import { project } from './forward.js';
 import { layer } from './layer.js';
+import { nextToken } from './next-token.js';
 import { declareWeights } from './parameters.js';
 import { declareRotaryTables } from './rotary-tables.js';
 
-/** Names of what a decoding graph reads beside weights and caches, and of what it writes. */
-export const decoding = {
-  /** New tokens of every sequence, padded on the right. Shape [B, S], int64. */
+/** Names of what a prompt graph reads beside weights and caches. */
+export const prompts = {
+  /** Padded on the right. Shape [B, P], int64. */
   ids: 'ids',
-  /** Positions of B*S whose logits are wanted. Shape [N], int64. */
+  /** Where the last token of each prompt stands among the B*P. Shape [N], N being B, int64. */
   rows: 'rows',
-  /** Tokens of each sequence, the new ones included, less one. Shape [B], int32. */
+  /** Tokens of each prompt, less one. Shape [B], int32. */
   lastPositions: 'last_positions',
-  /** Tokens of the longest sequence, the new ones included. Shape [1], int32. */
+  /** P. Shape [1], int32. */
   longest: 'longest',
-  /** Shape [N, V]. */
-  logits: 'logits',
 } as const;
 
 /** Names of one layer's caches: what a run reads and, over the same memory, what it leaves. Shape [B, KV, capacity, d]. */
-export function cacheNames(layer: number) {
+export function promptCacheNames(layer: number) {
   return {
     pastKeys: `past_keys.${layer}`,
     pastValues: `past_values.${layer}`,
@@ -36,24 +34,24 @@ export function cacheNames(layer: number) {
 }
 
 /**
- * Continues sequences whose keys and values are cached: the prompt in one run (S = P), then a token a run (S = 1).
+ * Reads prompts: caches their keys and values, and tells the distribution of the token that follows each.
  *
- * Past and present are given the same memory, so the caches grow in place.
+ * Past and present are given the same memory, so the caches are written in place.
  */
-export function decodingGraph(config: ModelConfig): Graph {
+export function promptGraph(config: ModelConfig): Graph {
   const graph = new Graph();
   const weights = declareWeights(graph, config);
   const tables = declareRotaryTables(graph, config);
-  const ids = graph.input(decoding.ids, 'int64', ['B', 'S']);
-  const rows = graph.input(decoding.rows, 'int64', ['N']);
-  const lastPositions = graph.input(decoding.lastPositions, 'int32', ['B']);
-  const longest = graph.input(decoding.longest, 'int32', [1]);
+  const ids = graph.input(prompts.ids, 'int64', ['B', 'P']);
+  const rows = graph.input(prompts.rows, 'int64', ['N']);
+  const lastPositions = graph.input(prompts.lastPositions, 'int32', ['B']);
+  const longest = graph.input(prompts.longest, 'int32', [1]);
   const { heads, keyValueHeads, headDim } = config;
   const width = (heads + 2 * keyValueHeads) * headDim;
   const cacheShape = ['B', keyValueHeads, 'C', headDim];
 
   const cachedAttention = (index: number) => (qkv: Value) => {
-    const names = cacheNames(index);
+    const names = promptCacheNames(index);
     const { window, rope } = layerSight(config, index);
     const { cosines, sines } = tables(rope);
     const past = [
@@ -65,7 +63,7 @@ export function decodingGraph(config: ModelConfig): Graph {
       domain: 'com.microsoft',
       // Queries, keys and values come packed in the first input.
       inputs: [
-        reshape(graph, qkv, ['B', 'S', width]),
+        reshape(graph, qkv, ['B', 'P', width]),
         undefined,
         undefined,
         ...past,
@@ -82,7 +80,7 @@ export function decodingGraph(config: ModelConfig): Graph {
         ...(window !== undefined && { local_window_size: int(window) }),
       },
       outputs: [
-        { dtype: 'float32', shape: ['B', 'S', heads * headDim] },
+        { dtype: 'float32', shape: ['B', 'P', heads * headDim] },
         { dtype: 'float32', shape: cacheShape },
         { dtype: 'float32', shape: cacheShape },
       ],
@@ -91,10 +89,10 @@ export function decodingGraph(config: ModelConfig): Graph {
       throw new Error('GroupQueryAttention has three outputs.');
     graph.output(names.keys, keys);
     graph.output(names.values, values);
-    return reshape(graph, mixed, ['B*S', heads * headDim]);
+    return reshape(graph, mixed, ['B*P', heads * headDim]);
   };
 
-  let stream = embed(graph, weights.embedding, reshape(graph, ids, ['B*S']));
+  let stream = embed(graph, weights.embedding, reshape(graph, ids, ['B*P']));
   weights.layers.forEach((layerWeights, index) => {
     stream = graph.scope(`layers.${index}`, () =>
       layer(
@@ -107,7 +105,6 @@ export function decodingGraph(config: ModelConfig): Graph {
       ),
     );
   });
-  const hidden = rmsNorm(graph, stream, weights.norm, config.rmsNormEpsilon);
-  graph.output(decoding.logits, project(graph, hidden, weights.output));
+  nextToken(graph, rmsNorm(graph, stream, weights.norm, config.rmsNormEpsilon), weights.output);
   return graph;
 }

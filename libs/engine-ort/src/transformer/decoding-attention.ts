@@ -1,0 +1,141 @@
+import type { ModelConfig } from '@backsight/engine';
+import type { Graph } from '../graph/graph.js';
+import { int } from '../graph/node.js';
+import { add } from '../graph/ops/add.js';
+import { concat } from '../graph/ops/concat.js';
+import { matmul } from '../graph/ops/matmul.js';
+import { reshape } from '../graph/ops/reshape.js';
+import { rotary, type RotaryAngles } from '../graph/ops/rotary.js';
+import { softmax } from '../graph/ops/softmax.js';
+import { split } from '../graph/ops/split.js';
+import { transpose } from '../graph/ops/transpose.js';
+import { dimension, product, type Dimension, type Value } from '../graph/value.js';
+
+/** Where the N rows that are decoded sit: in G seats before each of B prompts, of which some may be empty. */
+export interface Seats {
+  /** The row of each seat; any row for an empty one. Shape [B*G], int64. */
+  readonly rows: Value;
+  /** The seat of each row. Shape [N], int64. */
+  readonly seats: Value;
+}
+
+/** What decoding attention knows of its tokens beside their values. */
+export interface DecodingSight {
+  readonly angles: RotaryAngles;
+  /** Where each token stands in its sequence. Shape [N, 1], int64. */
+  readonly positions: Value;
+  readonly seats: Seats;
+  /** What to add to the scores of prompt, own tokens and the new one. Shape [B, 1, G, 1, P+C+1]. */
+  readonly mask: Value;
+}
+
+/** Keys and values of the tokens before. */
+export interface DecodingCache {
+  /** Shape [B, KV, P, d]. */
+  readonly promptKeys: Value;
+  readonly promptValues: Value;
+  /** Of the C tokens that each row wrote itself. Shape [N, KV, C, d]. */
+  readonly ownKeys: Value;
+  readonly ownValues: Value;
+}
+
+/** What decoding attention writes. */
+export interface Decoded {
+  /** Shape [N, H d]. */
+  readonly mixed: Value;
+  /** Of the new tokens. Shape [N, KV, 1, d]. */
+  readonly keys: Value;
+  readonly values: Value;
+}
+
+/**
+ * Causal grouped-query attention of one new token per row. Shape of `qkv` [N, (H + 2 KV) d].
+ *
+ * A prompt is read once for all rows and heads that share it: their queries are rows of one product. What a row wrote
+ * itself, it reads alone.
+ */
+export function decodingAttention(
+  graph: Graph,
+  { heads, keyValueHeads, headDim }: ModelConfig,
+  qkv: Value,
+  { angles, positions, seats, mask }: DecodingSight,
+  cache: DecodingCache,
+): Decoded {
+  const group = heads / keyValueHeads;
+  const scaled = { transposeRight: true, scale: 1 / Math.sqrt(headDim) };
+  const whole = reshape(graph, qkv, ['N', heads + 2 * keyValueHeads, 1, headDim]);
+  const [turning, values] = parts(split(graph, whole, 1, [heads + keyValueHeads, keyValueHeads]));
+  const turned = rotary(graph, turning, angles, positions);
+  const [flat, keys] = parts(split(graph, turned, 1, [heads, keyValueHeads]));
+  const queries = reshape(graph, flat, ['N', keyValueHeads, group, headDim]);
+
+  const ownScores = concat(
+    graph,
+    [matmul(graph, queries, cache.ownKeys, scaled), matmul(graph, queries, keys, scaled)],
+    -1,
+  );
+  const stacked = (width: Dimension) => ['B', keyValueHeads, product('G', group), width];
+  const seated = reshape(graph, toSeats(graph, queries, seats), stacked(headDim));
+  const promptScores = reshape(graph, matmul(graph, seated, cache.promptKeys, scaled), [
+    'B',
+    keyValueHeads,
+    'G',
+    group,
+    'P',
+  ]);
+  const scores = concat(graph, [promptScores, toSeats(graph, ownScores, seats)], -1);
+  const weights = softmax(graph, add(graph, scores, mask));
+
+  const [promptWeights, ownWeights] = parts(split(graph, weights, -1, ['P', 'C+1']));
+  const fromPrompt = matmul(graph, reshape(graph, promptWeights, stacked('P')), cache.promptValues);
+  const inSeats = reshape(graph, fromPrompt, ['B', keyValueHeads, 'G', group, headDim]);
+  const [earlier, newest] = parts(split(graph, toRows(graph, ownWeights, seats), -1, ['C', 1]));
+  const mixed = [
+    toRows(graph, inSeats, seats),
+    matmul(graph, earlier, cache.ownValues),
+    matmul(graph, newest, values),
+  ].reduce((sum, part) => add(graph, sum, part));
+  return { mixed: reshape(graph, mixed, ['N', heads * headDim]), keys, values };
+}
+
+/** Shape [N, KV, H/KV, w] -> [B, KV, G, H/KV, w]. */
+function toSeats(graph: Graph, value: Value, { rows }: Seats): Value {
+  const [, heads, group, width] = value.shape;
+  const seated = reshape(graph, rowsAt(graph, value, rows), [
+    'B',
+    'G',
+    known(heads),
+    known(group),
+    known(width),
+  ]);
+  return transpose(graph, seated, [0, 2, 1, 3, 4]);
+}
+
+/** Shape [B, KV, G, H/KV, w] -> [N, KV, H/KV, w]. */
+function toRows(graph: Graph, value: Value, { seats }: Seats): Value {
+  const bySeat = transpose(graph, value, [0, 2, 1, 3, 4]);
+  const shape = [product('B', 'G'), ...bySeat.shape.slice(2)];
+  return rowsAt(graph, reshape(graph, bySeat, shape), seats);
+}
+
+/** What lies at indices of the first axis, which may repeat; only run forward. */
+function rowsAt(graph: Graph, value: Value, indices: Value): Value {
+  return graph.compute({
+    op: 'Gather',
+    inputs: [value, indices],
+    attributes: { axis: int(0) },
+    dtype: value.dtype,
+    shape: [dimension(indices, 0), ...value.shape.slice(1)],
+  });
+}
+
+function parts(values: readonly Value[]): readonly [Value, Value] {
+  const [first, second] = values;
+  if (first === undefined || second === undefined) throw new Error('A split has two parts.');
+  return [first, second];
+}
+
+function known(length: Dimension | undefined): Dimension {
+  if (length === undefined) throw new RangeError('An axis is missing.');
+  return length;
+}

@@ -1,0 +1,104 @@
+import { layerSight, type ModelConfig } from '@backsight/engine';
+import { Graph } from '../graph/graph.js';
+import { embed } from '../graph/ops/embed.js';
+import { rmsNorm } from '../graph/ops/rms-norm.js';
+import type { Value } from '../graph/value.js';
+import { decodingAttention } from './decoding-attention.js';
+import { layer } from './layer.js';
+import { nextToken } from './next-token.js';
+import { declareWeights } from './parameters.js';
+import { byColumns, byRows } from './products.js';
+import { declareRotaryTables } from './rotary-tables.js';
+
+/** Names of what a decoding graph reads beside weights and caches. */
+export const decoding = {
+  /** The last token of every row. Shape [N], int64. */
+  ids: 'ids',
+  /** Where it stands in its sequence. Shape [N, 1], int64. */
+  positions: 'positions',
+  /** The row of each seat. Shape [B*G], int64. */
+  rowsOfSeats: 'rows_of_seats',
+  /** The seat of each row. Shape [N], int64. */
+  seatsOfRows: 'seats_of_rows',
+} as const;
+
+/** Name of what is added to the attention scores of layers with a window, or of those without. Shape [B, 1, G, 1, P+C+1]. */
+export function decodingMask(window: number | undefined): string {
+  return window === undefined ? 'mask' : `mask of ${window}`;
+}
+
+/** The different windows of the model's layers. */
+export function attentionWindows(config: ModelConfig): readonly (number | undefined)[] {
+  return [...new Set(Array.from({ length: config.layers }, (_, index) => layerSight(config, index).window))];
+}
+
+/** Names of one layer's caches, shapes [B, KV, P, d] and [N, KV, C, d], and of the new tokens' part, shape [N, KV, 1, d]. */
+export function decodingCacheNames(layer: number) {
+  return {
+    promptKeys: `prompt_keys.${layer}`,
+    promptValues: `prompt_values.${layer}`,
+    ownKeys: `own_keys.${layer}`,
+    ownValues: `own_values.${layer}`,
+    keys: `keys.${layer}`,
+    values: `values.${layer}`,
+  };
+}
+
+/** What is fixed when a decoding graph is built. */
+export interface DecodingGraphOptions {
+  /** Rows of a run: one is a vector, which is multiplied without packing anything. */
+  readonly rows: 'one' | 'many';
+}
+
+/** Reads one token more of each of N sequences, and tells the distribution of the next. */
+export function decodingGraph(config: ModelConfig, options: DecodingGraphOptions): Graph {
+  const graph = new Graph();
+  const weights = declareWeights(graph, config);
+  const tables = declareRotaryTables(graph, config);
+  const ids = graph.input(decoding.ids, 'int64', ['N']);
+  const positions = graph.input(decoding.positions, 'int64', ['N', 1]);
+  const seats = {
+    rows: graph.input(decoding.rowsOfSeats, 'int64', ['B*G']),
+    seats: graph.input(decoding.seatsOfRows, 'int64', ['N']),
+  };
+  const masks = new Map(
+    attentionWindows(config).map((window) => [
+      window,
+      graph.input(decodingMask(window), 'float32', ['B', 1, 'G', 1, 'P+C+1']),
+    ]),
+  );
+  const product = options.rows === 'one' ? byRows : byColumns;
+
+  const attend = (index: number) => (qkv: Value) => {
+    const names = decodingCacheNames(index);
+    const { window, rope } = layerSight(config, index);
+    const mask = masks.get(window);
+    if (mask === undefined) throw new Error(`No layer has a window of ${String(window)}.`);
+    const cache = (name: string, rows: string, length: string) =>
+      graph.input(name, 'float32', [rows, config.keyValueHeads, length, config.headDim]);
+    const { mixed, keys, values } = decodingAttention(
+      graph,
+      config,
+      qkv,
+      { angles: tables(rope), positions, seats, mask },
+      {
+        promptKeys: cache(names.promptKeys, 'B', 'P'),
+        promptValues: cache(names.promptValues, 'B', 'P'),
+        ownKeys: cache(names.ownKeys, 'N', 'C'),
+        ownValues: cache(names.ownValues, 'N', 'C'),
+      },
+    );
+    graph.output(names.keys, keys);
+    graph.output(names.values, values);
+    return mixed;
+  };
+
+  let stream = embed(graph, weights.embedding, ids);
+  weights.layers.forEach((layerWeights, index) => {
+    stream = graph.scope(`layers.${index}`, () =>
+      layer(graph, config, layerWeights, stream, attend(index), (rows) => rows, product),
+    );
+  });
+  nextToken(graph, rmsNorm(graph, stream, weights.norm, config.rmsNormEpsilon), weights.output, product);
+  return graph;
+}
