@@ -96,7 +96,7 @@ describe('Evaluate', () => {
     expect(updates.slice(0, -1).every((update) => update.result === undefined && update.total === 8)).toBe(
       true,
     );
-    expect(result).toMatchObject({ passRate: 0.5, reward: 0.5, policyVersion: 0 });
+    expect(result).toMatchObject({ passRate: 0.5, reward: 0.5, policyVersion: 0, figures: { right: 0.5 } });
     expect(result?.tasks).toEqual(
       WORDS.map((word) => ({ taskId: `say-${word}`, solved: 1, samples: 2, reward: 0.5 })),
     );

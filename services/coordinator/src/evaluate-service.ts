@@ -46,13 +46,13 @@ export async function* evaluate(
       },
     });
     for await (const advance of progress.until(work)) yield { ...advance, result: undefined };
-    const { passRate, reward, tasks, samples } = await work;
+    const { passRate, reward, tasks, samples, figures } = await work;
     const seconds = (performance.now() - startedAt) / 1000;
     const duration = { seconds: Math.floor(seconds), nanos: Math.floor((seconds % 1) * 1e9) };
     yield {
       done: samples,
       total: samples,
-      result: { passRate, reward, tasks: [...tasks], policyVersion: version, duration },
+      result: { passRate, reward, tasks: [...tasks], policyVersion: version, duration, figures },
     };
   } finally {
     scope.abort();

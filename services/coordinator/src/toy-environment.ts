@@ -71,13 +71,13 @@ async function* episode(
     for (let turn = 1; ; turn += 1) {
       const { text } = yield { messages: [{ role: 'user', content: told }] };
       await beforeAnswer?.({ ...task, text, turn });
-      if (text === word) return { reward: 1 };
+      if (text === word) return { reward: 1, details: { right: true } };
       told = remark?.(text) ?? `You said ${text}, not ${word}.`;
       if (turn === maxTurns) {
         return {
           reward: 0,
           feedback: [{ kind: FeedbackKind.ENVIRONMENT, text: told }],
-          details: { said: text },
+          details: { said: text, right: false },
         };
       }
     }

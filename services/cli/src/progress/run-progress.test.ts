@@ -24,7 +24,7 @@ describe('advance', () => {
     const evaluated = (step: number, passRate: number): RunEvent =>
       event({
         $case: 'evaluated',
-        value: { step, split: 'held-out', passRate, reward: passRate, samples: 4, rollouts: 0 },
+        value: { step, split: 'held-out', passRate, reward: passRate, samples: 4, rollouts: 0, figures: {} },
       });
     const progress = [evaluated(0, 0.1), evaluated(4, 0.4)].reduce(advance, freshProgress(4));
     expect(lastPassRate(progress)).toBe(0.4);
@@ -32,7 +32,15 @@ describe('advance', () => {
   });
 
   it('shows a phase as done once its evaluation is there, however much of its progress was skipped', () => {
-    const value = { step: 0, split: 'held-out', passRate: 0, reward: 0, samples: 96, rollouts: 0 };
+    const value = {
+      step: 0,
+      split: 'held-out',
+      passRate: 0,
+      reward: 0,
+      samples: 96,
+      rollouts: 0,
+      figures: {},
+    };
     const progress = [phase(48, 0), event({ $case: 'evaluated', value })].reduce(advance, freshProgress(4));
     expect(progress.phase).toEqual({ name: 'rollout', done: 96, total: 96 });
   });

@@ -111,6 +111,7 @@ describe('a run', () => {
       ]),
     );
     expect(metrics['self_distillation/masked/only-success']).toBe(2);
+    expect(metrics['environment/right/mean']).toBe(metrics['critic/solved_fraction']);
     const [run] = (await house.client.listRuns({})).runs;
     expect(run?.metrics['critic/rewards/mean']).toBeCloseTo(1);
   });
@@ -128,6 +129,7 @@ describe('a run', () => {
       [2, 1, 4, 12],
       [3, 1, 4, 18],
     ]);
+    expect(evaluations.map(({ figures }) => figures)).toEqual([{ right: 0.5 }, { right: 1 }, { right: 1 }]);
     const seeds = house.world.begun.filter(({ taskId }) => taskId === 'say-owl').map(({ seed }) => seed);
     expect(new Set(seeds).size).toBe(2);
     expect(seeds).toHaveLength(6);

@@ -1,10 +1,12 @@
 /** Evaluates a split: every task is played some times, and nothing is trained. */
 import type { TaskResult } from '@backsight/contract/coordinator';
+import type { Metrics } from '@backsight/sdpo';
 import type { Recipe } from '../recipe/recipe.js';
 import { patiently } from '../rooms/patience.js';
 import { listTasks } from '../rooms/rooms.js';
 import type { PlayedEpisode } from '../store/rollout-record.js';
 import { type OpenRun, versionOf } from './open-run.js';
+import { outcomeFigures } from './outcome-figures.js';
 import { versionCheck } from './play-step.js';
 import type { Players } from './players.js';
 import { playGroups } from './rollout.js';
@@ -29,6 +31,8 @@ export interface Evaluation {
   readonly reward: number;
   readonly samples: number;
   readonly tasks: readonly TaskResult[];
+  /** Means over samples of what the environment tells in numbers. */
+  readonly figures: Metrics;
 }
 
 export async function evaluateSplit(players: Players, request: EvaluationRequest): Promise<Evaluation> {
@@ -36,7 +40,7 @@ export async function evaluateSplit(players: Players, request: EvaluationRequest
   const tasks = await patiently(`the environment at ${environment.address}`, patience, () =>
     listTasks(environment, request.split, patience.signal),
   );
-  const results = new Map<number, TaskResult>();
+  const groups = new Map<number, readonly PlayedEpisode[]>();
   await playGroups(players, {
     groups: tasks.map(({ taskId }, groupIndex) => ({ groupIndex, taskId })),
     groupSize: request.samplesPerTask,
@@ -46,17 +50,19 @@ export async function evaluateSplit(players: Players, request: EvaluationRequest
     checkVersion: request.checkVersion,
     onGroup: (episodes) => {
       const [first] = episodes;
-      if (first !== undefined) results.set(first.groupIndex, taskResult(first.taskId, episodes));
+      if (first !== undefined) groups.set(first.groupIndex, episodes);
       return Promise.resolve();
     },
     onProgress: request.onProgress,
   });
-  const inOrder = [...results].sort(([a], [b]) => a - b).map(([, result]) => result);
+  const inOrder = [...groups].sort(([a], [b]) => a - b).map(([, episodes]) => episodes);
+  const results = inOrder.map(taskResult);
   return {
-    passRate: mean(inOrder.map(({ solved, samples }) => solved / samples)),
-    reward: mean(inOrder.map(({ reward }) => reward)),
-    samples: inOrder.reduce((sum, { samples }) => sum + samples, 0),
-    tasks: inOrder,
+    passRate: mean(results.map(({ solved, samples }) => solved / samples)),
+    reward: mean(results.map(({ reward }) => reward)),
+    samples: results.reduce((sum, { samples }) => sum + samples, 0),
+    tasks: results,
+    figures: outcomeFigures(inOrder.flat().map(({ outcome }) => outcome)),
   };
 }
 
@@ -66,7 +72,7 @@ export async function evaluateIfDue(run: OpenRun, step: number, last: boolean): 
   const { evaluation } = recipe;
   if (evaluation === undefined || !isDue(evaluation, step, last)) return;
   if (await store.evaluations.has(runId, step, evaluation.split)) return;
-  const { passRate, reward, samples, tasks } = await evaluateSplit(run.players, {
+  const { passRate, reward, samples, tasks, figures } = await evaluateSplit(run.players, {
     ...evaluation,
     seed: recipe.seed,
     checkVersion: versionCheck(await versionOf(run), 0),
@@ -75,7 +81,7 @@ export async function evaluateIfDue(run: OpenRun, step: number, last: boolean): 
     },
   });
   const rollouts = (await store.runs.get(runId))?.rollouts ?? 0;
-  const evaluated = { step, split: evaluation.split, passRate, reward, samples, rollouts };
+  const evaluated = { step, split: evaluation.split, passRate, reward, samples, rollouts, figures };
   await store.evaluations.record(runId, evaluated, tasks);
 }
 
@@ -84,9 +90,9 @@ function isDue(evaluation: NonNullable<Recipe['evaluation']>, step: number, last
   return step % evaluation.everySteps === 0 || last;
 }
 
-function taskResult(taskId: string, episodes: readonly PlayedEpisode[]): TaskResult {
+function taskResult(episodes: readonly PlayedEpisode[]): TaskResult {
   return {
-    taskId,
+    taskId: episodes[0]?.taskId ?? '',
     solved: episodes.filter(({ outcome }) => outcome.solved).length,
     samples: episodes.length,
     reward: mean(episodes.map(({ outcome }) => outcome.reward)),

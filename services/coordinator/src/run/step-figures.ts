@@ -4,6 +4,7 @@ import type { Recipe } from '../recipe/recipe.js';
 import { completionTokens } from '../store/rollout-record.js';
 import { finite } from '../store/metrics.js';
 import type { StepLesson } from './examples.js';
+import { outcomeFigures } from './outcome-figures.js';
 import type { PlayedStep } from './played-step.js';
 import type { TrainReport } from './train.js';
 
@@ -26,6 +27,7 @@ export function figuresOf(recipe: Recipe, step: number, traces: StepTraces): Met
   );
   return finite({
     ...lesson.metrics,
+    ...environmentFigures(played),
     ...reportFigures(report),
     'actor/lr': learningRateOfStep(recipe.optimizer, step),
     'training/global_step': step,
@@ -38,6 +40,14 @@ export function figuresOf(recipe: Recipe, step: number, traces: StepTraces): Met
     'perf/total_num_tokens': tokens,
     'perf/throughput': tokens / stepSeconds,
   });
+}
+
+/** For example `environment/form_valid/mean`. */
+function environmentFigures({ rollouts }: PlayedStep): Metrics {
+  const figures = outcomeFigures(rollouts.map(({ outcome }) => outcome));
+  return Object.fromEntries(
+    Object.entries(figures).map(([name, value]) => [`environment/${name}/mean`, value]),
+  );
 }
 
 /** Losses are means over the optimizer steps that were taken. */

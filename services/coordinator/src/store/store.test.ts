@@ -225,7 +225,15 @@ describe('events', () => {
 describe('EvaluationStore', () => {
   it('records an evaluation once', async () => {
     await newRun('one');
-    const evaluated = { step: 0, split: 'held-out', passRate: 0.5, reward: 0.5, samples: 2, rollouts: 0 };
+    const evaluated = {
+      step: 0,
+      split: 'held-out',
+      passRate: 0.5,
+      reward: 0.5,
+      samples: 2,
+      rollouts: 0,
+      figures: {},
+    };
     await store.evaluations.record('one', evaluated, []);
     expect(await store.evaluations.has('one', 0, 'held-out')).toBe(true);
     expect(await store.evaluations.has('one', 1, 'held-out')).toBe(false);
