@@ -40,10 +40,7 @@ const compileMs = 30_000;
 const abandonMs = 5_000;
 
 const greeting = z.union([
-  z.looseObject({
-    tier: z.enum(['container', 'control-groups', 'namespaces', 'none']),
-    python: z.string(),
-  }),
+  z.object({ tier: z.enum(['container', 'control-groups', 'namespaces', 'none']), python: z.string() }),
   z.object({ error: z.string() }),
 ]);
 export type SlotTier = 'container' | 'control-groups' | 'namespaces' | 'none';
@@ -88,7 +85,7 @@ export class SlotProcess {
     private readonly reader: FrameReader,
     readonly tier: SlotTier,
     /** All that it said of itself, for those who know what to ask of it. */
-    readonly greeting: object,
+    readonly greeting: unknown,
   ) {
     void channel.ended.then(() => {
       this.alive = false;
@@ -111,9 +108,10 @@ export class SlotProcess {
       channel.kill();
     }, startMs);
     try {
-      const hello = greeting.parse(await reader.readHeader());
+      const said = await reader.readHeader();
+      const hello = greeting.parse(said);
       if ('error' in hello) throw new NoSandbox(hello.error);
-      return new SlotProcess(channel, reader, hello.tier, hello);
+      return new SlotProcess(channel, reader, hello.tier, said);
     } catch (error) {
       channel.kill();
       if (error instanceof NoSandbox) throw error;
