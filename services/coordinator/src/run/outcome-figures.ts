@@ -8,12 +8,14 @@ import type { Metrics } from '@backsight/sdpo';
  */
 export function outcomeFigures(outcomes: readonly Pick<Outcome, 'details'>[]): Metrics {
   const sums = new Map<string, { readonly sum: number; readonly count: number }>();
-  for (const { details } of outcomes)
-    for (const [name, detail] of Object.entries(details ?? {})) {
+  for (const { details } of outcomes) {
+    const told: readonly (readonly [string, unknown])[] = Object.entries(details ?? {});
+    for (const [name, detail] of told) {
       const value = typeof detail === 'boolean' ? Number(detail) : detail;
       if (typeof value !== 'number' || !Number.isFinite(value)) continue;
       const { sum, count } = sums.get(name) ?? { sum: 0, count: 0 };
       sums.set(name, { sum: sum + value, count: count + 1 });
     }
+  }
   return Object.fromEntries([...sums].map(([name, { sum, count }]) => [name, sum / count]));
 }
