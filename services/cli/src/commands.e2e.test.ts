@@ -16,7 +16,8 @@ let house: Started;
 let runId = '';
 
 const run = async (...args: string[]) => {
-  const ended = await backsight([...args, ...coordinator], { environment: process.env });
+  const where = args[0] === 'conformance' ? [] : coordinator;
+  const ended = await backsight([...args, ...where], { environment: process.env });
   return { ...ended, lines: ended.stdout.trimEnd().split('\n') };
 };
 
@@ -171,6 +172,34 @@ describe('backsight', () => {
       'sampling.maxTokens=2',
     );
     expect(spent).toMatchObject({ code: 1, stderr: 'train-01 was not solved in 8 attempts.\n' });
+  }, 60_000);
+
+  it('judges policy and environment by their addresses', async () => {
+    const { code, stderr, lines } = await run('conformance', '--only', 'describe', ...rooms);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(lines[0]).toMatch(/^✓ describe\.card +\d+\.\d\d s {2}says what it is: /);
+    expect(lines.slice(-2)).toEqual([
+      expect.stringMatching(
+        /^policy weights on onnxruntime at \S+: 3 passed, 0 failed, 0 not offered, \d+ s$/,
+      ),
+      expect.stringMatching(/^environment coding at \S+: 1 passed, 0 failed, 0 not offered, \d+ s$/),
+    ]);
+    const whole = await run('conformance', '--environment', `127.0.0.1:${PORT + 2}`, '--json');
+    expect(JSON.parse(whole.stdout)).toMatchObject([{ room: 'environment', passed: 8, failed: 0 }]);
+    const strict = await run(
+      'conformance',
+      '--only',
+      'objective.blend',
+      '--loss-tolerance',
+      '0',
+      ...rooms.slice(0, 2),
+    );
+    expect(strict.code).toBe(1);
+    expect(strict.stderr).toMatch(
+      /^The policy fails objective\.blend: \w+ is -?[\d.]+, the specification has -?[\d.]+\.\n$/,
+    );
+    const nothing = await run('conformance', '--only', 'nonsense', ...rooms.slice(0, 2));
+    expect(nothing).toMatchObject({ code: 1, stderr: 'No check begins with "nonsense".\n' });
   }, 60_000);
 
   it('starts a killed room again, and its runs go on', async () => {

@@ -2,6 +2,7 @@
 /** `backsight`: one command for people; each subcommand is a file in commands/. */
 import { describeError } from '@backsight/rpc';
 import { Command, Help, type Option } from 'commander';
+import { addConformance } from './commands/conformance.js';
 import type { Context } from './commands/context.js';
 import { addDiscover } from './commands/discover.js';
 import { addEval } from './commands/eval.js';
@@ -41,6 +42,7 @@ for (const add of [
   addEval,
   addProbe,
   addDiscover,
+  addConformance,
   addModels,
 ])
   add(program, context);

@@ -1,0 +1,284 @@
+/** TrainStep: a transaction, taken once from the version it names or not at all. */
+import { ObjectiveKind, type TrainPlan, type TrainStepRequest } from '@backsight/contract/policy';
+import { type Check, expectThat } from '../suite/check.js';
+import { expectFailure, expectRefusals } from '../suite/expect-failure.js';
+import { farthest, generate, logprobsOf } from './ask.js';
+import { type PolicySubject } from './subject.js';
+import {
+  abandon,
+  exampleOf,
+  type Ground,
+  groundOf,
+  messages,
+  noTerms,
+  optimizerOf,
+  planOf,
+  requireObjective,
+  train,
+} from './transaction.js';
+
+export const trainChecks: readonly Check<PolicySubject>[] = [
+  {
+    name: 'train.version',
+    promise: 'counts every optimizer step, and samples with the new weights under the new version',
+    run: versions,
+  },
+  {
+    name: 'train.compare-and-set',
+    promise: 'aborts a step from another version, names its own, and changes nothing',
+    run: compareAndSet,
+  },
+  {
+    name: 'train.cancel',
+    promise: 'keeps no trace of a stream that was cancelled before its end, and takes the next',
+    run: cancelled,
+  },
+  {
+    name: 'train.repeatable',
+    promise: 'makes the same of the same transaction from the same weights',
+    run: repeatable,
+  },
+  {
+    name: 'train.downhill',
+    promise: 'moves the weights the way that lowers the loss: likelihood, and advantages of either sign',
+    run: downhill,
+  },
+  {
+    name: 'train.skip',
+    promise: 'skips an optimizer step whose gradient is not finite, or refuses what would make one',
+    run: skips,
+  },
+  {
+    name: 'train.refusals',
+    promise: 'refuses a transaction that can never be right, names the field, and changes nothing',
+    run: refusals,
+  },
+];
+
+const likelihood = (weight = 1) => ({ ...noTerms, likelihood: { weight } });
+const examplesOf = ({ items, logprobs }: Ground) =>
+  items.map((item, index) => exampleOf(item, logprobs[index] ?? [], { rolloutId: `r${index}` }));
+
+async function versions(subject: PolicySubject): Promise<void> {
+  requireObjective(subject, ObjectiveKind.LIKELIHOOD);
+  const ground = await groundOf(subject);
+  const before = await logprobsOf(subject, ground.items);
+  const plan = planOf({ expectedVersion: ground.version, miniBatches: 3, optimizer: optimizerOf(1e-4) });
+  const report = await train(subject, plan, examplesOf(ground));
+  for (const [index, { loss, gradientNorm, skipped, examples }] of report.steps.entries()) {
+    expectThat(
+      Number.isFinite(loss) && gradientNorm > 0 && !skipped,
+      `step ${index} reports loss ${loss}, gradient norm ${gradientNorm}, skipped ${skipped}`,
+    );
+    expectThat(examples === 1, `step ${index} reports ${examples} of 3 examples over 3 mini-batches`);
+  }
+  const { version } = await subject.client.describe({}, { signal: subject.signal });
+  expectThat(
+    version === report.version,
+    `Describe says version ${version} after the step to ${report.version}`,
+  );
+  const [completion] = await generate(subject);
+  expectThat(
+    completion?.policyVersion === version,
+    `a completion is stamped with version ${completion?.policyVersion ?? 0} at version ${version}`,
+  );
+  const moved = farthest(await logprobsOf(subject, ground.items), before);
+  expectThat(moved > 0, 'three optimizer steps leave every score as it was');
+}
+
+async function compareAndSet(subject: PolicySubject): Promise<void> {
+  requireObjective(subject, ObjectiveKind.LIKELIHOOD);
+  const ground = await groundOf(subject);
+  await expectUnchanged(subject, ground, 'a step from another version', async () => {
+    for (const expectedVersion of [ground.version + 1, ground.version + 1000]) {
+      const { reason, metadata } = await expectFailure(
+        `a step from version ${expectedVersion} at version ${ground.version}`,
+        'ABORTED',
+        () => subject.client.trainStep(messages(planOf({ expectedVersion }), examplesOf(ground))),
+      );
+      expectThat(
+        reason === 'POLICY_VERSION_MISMATCH' && metadata?.['current_version'] === String(ground.version),
+        `the reason must be POLICY_VERSION_MISMATCH with current_version ${ground.version}, is ${reason ?? 'missing'} with ${JSON.stringify(metadata ?? {})}`,
+      );
+    }
+  });
+}
+
+async function cancelled(subject: PolicySubject): Promise<void> {
+  requireObjective(subject, ObjectiveKind.LIKELIHOOD);
+  const ground = await groundOf(subject);
+  const plan = planOf({ expectedVersion: ground.version, optimizer: optimizerOf(1e-3) });
+  await expectUnchanged(subject, ground, 'a cancelled stream', async () => {
+    for (let round = 0; round < 3; round += 1) await abandon(subject, plan, examplesOf(ground));
+  });
+  await train(subject, plan, examplesOf(ground));
+}
+
+async function repeatable(subject: PolicySubject): Promise<void> {
+  requireObjective(subject, ObjectiveKind.LIKELIHOOD);
+  const attempt = async () => {
+    const ground = await groundOf(subject);
+    const plan = planOf({ expectedVersion: ground.version, miniBatches: 2, optimizer: optimizerOf(1e-4) });
+    const { steps } = await train(subject, plan, examplesOf(ground));
+    return [...steps.flatMap(({ loss, gradientNorm }) => [loss, gradientNorm])];
+  };
+  const [first, again] = [await attempt(), await attempt()];
+  const apart = farthest(
+    first.map((value, index) => value / Math.max(1, Math.abs(again[index] ?? 1))),
+    again.map((value) => value / Math.max(1, Math.abs(value))),
+  );
+  expectThat(
+    apart <= subject.tolerance.loss,
+    `the same transaction reports losses and norms [${first.join(', ')}] and then [${again.join(', ')}]`,
+  );
+}
+
+async function downhill(subject: PolicySubject): Promise<void> {
+  const gradient = { weight: 1, clipLow: 0.2, clipHigh: 0.2, dualClip: undefined };
+  const ways = [
+    ['likelihood', ObjectiveKind.LIKELIHOOD, likelihood(), 0, 1],
+    ['a positive advantage', ObjectiveKind.POLICY_GRADIENT, { ...noTerms, policyGradient: gradient }, 1, 1],
+    ['a negative advantage', ObjectiveKind.POLICY_GRADIENT, { ...noTerms, policyGradient: gradient }, -1, -1],
+  ] as const;
+  const offered = ways.filter(([, kind]) => subject.card.training?.objectives.includes(kind));
+  if (offered.length === 0) requireObjective(subject, ObjectiveKind.LIKELIHOOD);
+  for (const [what, , objective, advantage, sign] of offered) {
+    const ground = await groundOf(subject);
+    const before = await logprobsOf(subject, ground.items);
+    const plan = planOf({ expectedVersion: ground.version, objective });
+    // The ratio of new to old is 1 here, so nothing is clipped.
+    const sampled = unflattened(before, ground);
+    await train(
+      subject,
+      plan,
+      ground.items.map((item, index) => exampleOf(item, sampled[index] ?? [], { advantage })),
+    );
+    const after = await logprobsOf(subject, ground.items);
+    const change = sum(after) - sum(before);
+    expectThat(
+      change * sign > 0,
+      `a step of ${what} changes the logprob of the completions by ${change.toExponential(2)}; it must ${sign > 0 ? 'rise' : 'fall'}`,
+    );
+  }
+}
+
+/** As float32, this advantage is infinite. */
+const TOO_LARGE = 1e300;
+
+async function skips(subject: PolicySubject): Promise<void> {
+  requireObjective(subject, ObjectiveKind.POLICY_GRADIENT);
+  const ground = await groundOf(subject);
+  const objective = {
+    ...noTerms,
+    policyGradient: { weight: 1, clipLow: 0.2, clipHigh: 0.2, dualClip: undefined },
+  };
+  const plan = planOf({ expectedVersion: ground.version, objective, optimizer: optimizerOf(1e-3) });
+  const examples = examplesOf(ground).map((example) => ({ ...example, advantage: TOO_LARGE }));
+  const before = await logprobsOf(subject, ground.items);
+  const refused = await refusedFor(subject, plan, examples, 'advantage');
+  const { version } = await subject.client.describe({}, { signal: subject.signal });
+  expectThat(
+    version === ground.version + (refused ? 0 : 1),
+    `after ${refused ? 'a refused' : 'a skipped'} step the version is ${version}, it was ${ground.version}`,
+  );
+  const apart = farthest(await logprobsOf(subject, ground.items), before);
+  expectThat(apart === 0, `a gradient that is not finite moves scores by ${apart}`);
+}
+
+/** Whether a transaction is refused for that field; if it is taken, its one step must be skipped. */
+async function refusedFor(
+  subject: PolicySubject,
+  plan: TrainPlan,
+  examples: Parameters<typeof train>[2],
+  field: string,
+): Promise<boolean> {
+  try {
+    const [step] = (await train(subject, plan, examples)).steps;
+    expectThat(
+      step?.skipped === true,
+      `an advantage of ${TOO_LARGE} gives gradient norm ${step?.gradientNorm ?? 0}, and the step is not marked skipped`,
+    );
+    return false;
+  } catch (error) {
+    await expectRefusals([
+      { what: `an advantage of ${TOO_LARGE}`, field, call: () => Promise.reject(thrown(error)) },
+    ]);
+    return true;
+  }
+}
+
+const thrown = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
+
+async function refusals(subject: PolicySubject): Promise<void> {
+  requireObjective(subject, ObjectiveKind.LIKELIHOOD);
+  const ground = await groundOf(subject);
+  const { client, card, signal } = subject;
+  const { version } = ground;
+  const examples = examplesOf(ground);
+  const [first] = examples;
+  if (first === undefined) return;
+  const sending = (what: string, field: string, requests: AsyncIterable<TrainStepRequest>) => ({
+    what,
+    field,
+    call: () => client.trainStep(requests, { signal }),
+  });
+  const planned = (what: string, field: string, changes: Partial<TrainPlan>) =>
+    sending(what, field, messages(planOf({ expectedVersion: version, ...changes }), examples));
+  const given = (what: string, field: string, changes: Partial<typeof first>) =>
+    sending(what, field, messages(planOf({ expectedVersion: version }), [first, { ...first, ...changes }]));
+  async function* exampleFirst(): AsyncGenerator<TrainStepRequest, void, void> {
+    yield await Promise.resolve({
+      payload: { $case: 'example' as const, value: examples[0] ?? exampleOf(emptyItem, []) },
+    });
+  }
+  await expectUnchanged(subject, ground, 'a refused transaction', () =>
+    expectRefusals([
+      sending('an example before the plan', 'plan', exampleFirst()),
+      planned('a plan without an objective', 'objective', { objective: undefined }),
+      planned('an objective without a term', 'objective', { objective: noTerms }),
+      planned('a likelihood of weight -1', 'weight', { objective: likelihood(-1) }),
+      planned('a plan without an optimizer', 'optimizer', { optimizer: undefined }),
+      planned('a learning rate of -1', 'learning_rate', { optimizer: optimizerOf(-1) }),
+      planned('no mini-batches', 'mini_batches', { miniBatches: 0 }),
+      planned('more mini-batches than examples', 'mini_batches', { miniBatches: examples.length + 1 }),
+      sending('no examples', 'mini_batches', messages(planOf({ expectedVersion: version }), [])),
+      given('an empty completion', 'examples[1].completion_ids', {
+        completionIds: [],
+        completionLogprobs: [],
+      }),
+      given('an id outside the vocabulary', 'examples[1].student_prompt_ids', {
+        studentPromptIds: [card.vocabularySize],
+      }),
+      given('a logprob too few', 'examples[1].completion_logprobs', {
+        completionLogprobs: first.completionLogprobs.slice(1),
+        completionIds: [...first.completionIds, 0],
+      }),
+      given('an advantage that is no number', 'examples[1].advantage', { advantage: NaN }),
+      given('a weight of -1', 'examples[1].likelihood_weight', { likelihoodWeight: -1 }),
+    ]),
+  );
+}
+
+const emptyItem = { promptIds: [], completionIds: [] };
+
+async function expectUnchanged(
+  subject: PolicySubject,
+  { version, items }: Ground,
+  what: string,
+  attempt: () => Promise<void>,
+): Promise<void> {
+  const before = await logprobsOf(subject, items);
+  await attempt();
+  const now = await subject.client.describe({}, { signal: subject.signal });
+  expectThat(now.version === version, `${what} takes the policy from version ${version} to ${now.version}`);
+  const apart = farthest(await logprobsOf(subject, items), before);
+  expectThat(apart === 0, `${what} moves scores by ${apart.toExponential(1)}`);
+}
+
+/** Flat logprobs, split as the completions are. */
+function unflattened(flat: readonly number[], { items }: Ground): readonly (readonly number[])[] {
+  let begin = 0;
+  return items.map(({ completionIds }) => flat.slice(begin, (begin += completionIds.length)));
+}
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
