@@ -1,0 +1,146 @@
+/** A container with one slot in it: started, talked to over its streams, given the bounds of a job, and removed. */
+import { randomBytes } from 'node:crypto';
+import { Duplex, PassThrough } from 'node:stream';
+import type Docker from 'dockerode';
+import { z } from 'zod';
+import { encodeFrame } from '../frames.js';
+import { SandboxFailure } from '../sandbox.js';
+import { forwardLines, type SlotChannel, slotCommand } from '../slot-channel.js';
+import { SlotProcess } from '../slot-process.js';
+import { type ContainerBounds, containerOptions, resourcesOf } from './container-options.js';
+import { type Daemon, promptly, reasonOf, statusOf } from './daemon.js';
+import { imageSchema, type SandboxImage } from './image.js';
+import { separate } from './streams.js';
+
+/** How to start one. */
+export interface ContainerStart {
+  readonly daemon: Daemon;
+  /** The language whose toolchain its programs see. */
+  readonly language: string;
+  readonly user: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly bounds: ContainerBounds;
+  /** Gets what the slot writes to standard error, line by line. */
+  readonly onComplaint: (line: string) => void;
+}
+
+/** Where the image has the room's Python, and its interpreter. */
+const folder = '/judge/python';
+const interpreter = '/usr/bin/python3';
+
+const introduction = z.object({
+  word: z.string(),
+  image: imageSchema,
+  compiling: z.object({ memoryBytes: z.int(), processes: z.int() }).nullable(),
+});
+
+/** A container that takes submissions, one at a time. */
+export class SlotContainer {
+  /** Submissions so far. */
+  uses = 0;
+  private removal: Promise<void> | undefined;
+
+  private constructor(
+    readonly slot: SlotProcess,
+    readonly image: SandboxImage,
+    /** What the container needs beside its slot while a program of its language is compiled; undefined where none is. */
+    readonly compiling: ContainerBounds | undefined,
+    private readonly container: Docker.Container,
+    private bounds: ContainerBounds,
+  ) {}
+
+  /** Starts one. Throws SandboxFailure, or NoSandbox when no sandbox can be made in it; nothing is left then. */
+  static async start(start: ContainerStart): Promise<SlotContainer> {
+    const { daemon, language, user, labels, bounds, onComplaint } = start;
+    const settings = { isolation: 'container', user, language, toolchains: {}, bubblewrap: '' };
+    const command = slotCommand(interpreter, folder, settings);
+    const { image, runtime, appArmor } = daemon;
+    const options = containerOptions({ image, command, user, runtime, labels, bounds, appArmor });
+    let container: Docker.Container | undefined;
+    try {
+      container = await daemon.docker.createContainer(options);
+      const channel = await attach(container, onComplaint);
+      await container.start();
+      const word = randomBytes(16).toString('hex');
+      channel.requests.write(encodeFrame({ word }));
+      const slot = await SlotProcess.greet(channel);
+      const introduced = introduction.parse(slot.greeting);
+      if (introduced.word !== word) throw new SandboxFailure('a container answers with another’s word');
+      const { image, compiling } = introduced;
+      return new SlotContainer(slot, image, compiling ?? undefined, container, bounds);
+    } catch (error) {
+      if (container !== undefined) await removeContainer(container);
+      if (statusOf(error) === undefined) throw error;
+      throw new SandboxFailure(`Docker starts no container: ${reasonOf(error)}`, { cause: error });
+    }
+  }
+
+  /** Whether it can take another submission. */
+  get usable(): boolean {
+    return this.slot.usable && this.removal === undefined;
+  }
+
+  /** Gives it these bounds; throws SandboxFailure when it cannot have them, and is of no more use. */
+  async bound(bounds: ContainerBounds): Promise<void> {
+    const { memoryBytes, processes } = this.bounds;
+    if (memoryBytes === bounds.memoryBytes && processes === bounds.processes) return;
+    try {
+      await this.container.update(resourcesOf(bounds));
+      this.bounds = bounds;
+    } catch (error) {
+      throw new SandboxFailure(`a container cannot be given other bounds: ${reasonOf(error)}`, {
+        cause: error,
+      });
+    }
+  }
+
+  /** Kills everything in it and waits until it is gone. */
+  async remove(): Promise<void> {
+    this.removal ??= removeContainer(this.container);
+    await this.removal;
+  }
+}
+
+/** Its streams, before it runs. */
+async function attach(
+  container: Docker.Container,
+  onComplaint: (line: string) => void,
+): Promise<SlotChannel> {
+  const stream = await container.attach({
+    stream: true,
+    stdin: true,
+    stdout: true,
+    stderr: true,
+    // Without it, what is written may never arrive.
+    hijack: true,
+  });
+  if (!(stream instanceof Duplex)) throw new TypeError('a hijacked connection goes both ways');
+  const answers = new PassThrough();
+  const complaints = new PassThrough();
+  separate(stream, answers, complaints);
+  forwardLines(complaints, onComplaint);
+  const ended = new Promise<void>((done) => {
+    stream.once('error', done);
+    stream.once('close', done);
+    stream.once('end', done);
+  });
+  return {
+    requests: stream,
+    answers,
+    ended,
+    kill: () => {
+      void removeContainer(container);
+    },
+  };
+}
+
+/** Removes a container, whatever runs in it, and waits until it is gone; the janitor meets what cannot be removed. */
+export async function removeContainer(container: Docker.Container): Promise<void> {
+  try {
+    await container.remove({ force: true });
+  } catch (error) {
+    // It is gone already, or on its way, since it removes itself when it ends.
+    if (statusOf(error) !== 409) return;
+    await promptly(container.wait({ condition: 'removed' })).catch(() => undefined);
+  }
+}

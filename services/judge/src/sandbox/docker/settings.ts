@@ -1,0 +1,37 @@
+/** The settings of the docker sandbox, and the daemon that they name. */
+import { setting, type SettingValues } from '@backsight/rpc';
+import type { DaemonSettings } from './daemon.js';
+
+export const dockerSettings = {
+  dockerSocket: setting.maybe(daemonAddress('BACKSIGHT_DOCKER_SOCKET')),
+  // Another program's setting, whose other forms are no fault as long as nobody asks for a container.
+  dockerHost: setting.maybe(setting.text('DOCKER_HOST', 'where the Docker daemon is')),
+  dockerImage: setting.text(
+    'BACKSIGHT_DOCKER_IMAGE',
+    'the name of an image made by judge:image',
+    'backsight/judge-sandbox:0.1.0',
+  ),
+  dockerRuntime: setting.maybe(setting.text('BACKSIGHT_DOCKER_RUNTIME', 'a runtime that the daemon knows')),
+};
+
+/** Where a daemon usually is. */
+const usualSocket = '/var/run/docker.sock';
+
+/** The daemon that the settings name, the environment of Docker's own client says, or is where it usually is. */
+export function daemonOf(values: SettingValues<typeof dockerSettings>): DaemonSettings {
+  const { dockerSocket, dockerHost, dockerImage: image, dockerRuntime: runtime } = values;
+  return { socket: dockerSocket ?? dockerHost ?? usualSocket, image, runtime };
+}
+
+function daemonAddress(variable: string): setting.Setting<string> {
+  return {
+    variable,
+    expected: 'a path, unix:///path or tcp://host:port',
+    parse: (text) => (isAddress(text) ? text : undefined),
+  };
+}
+
+/** Whether a daemon there can be reached. */
+export function isAddress(text: string): boolean {
+  return /^(?:unix:\/\/)?\/[^\n]+$|^(?:tcp|http):\/\/(?:[^/:]+|\[[^\]]+\]):\d+\/?$/.test(text);
+}
