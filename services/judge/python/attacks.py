@@ -50,6 +50,8 @@ def see_judge(aims: dict[str, Any]) -> str | None:
         return "sees the judge's process" if started == aims["started"] else None
     except OSError:
         pass
+    if os.getppid() == 1:
+        return None  # the warden is process 1: of a namespace that the judge is not in, wherever it may be
     try:
         os.kill(aims["pid"], 0)
         return "can signal the judge"
@@ -143,12 +145,13 @@ def become_root(aims: dict[str, Any]) -> str | None:
         return "becomes root"
     except OSError:
         pass
-    with open("/proc/self/status", encoding="ascii") as status:
-        facts = {name: value.strip() for name, _, value in (line.partition(":") for line in status)}
-    for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
-        if int(facts[name], 16):
-            return f"has capabilities {name} {facts[name]}"
-    return None if facts["NoNewPrivs"] == "1" and facts["Seccomp"] == "2" else "may gain privileges"
+    # Not from /proc, of which a sandbox may have none: _LINUX_CAPABILITY_VERSION_3, this process.
+    header, sets = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    if _libc.capget(header, sets) != 0 or any(sets):
+        return f"has capabilities {[hex(word) for word in sets]}"
+    get_seccomp, get_no_new_privileges, filtered = 21, 39, 2
+    confined = _libc.prctl(get_no_new_privileges, 0, 0, 0, 0) == 1 and _libc.prctl(get_seccomp, 0, 0, 0, 0) == filtered
+    return None if confined else "may gain privileges"
 
 
 def fork_many(aims: dict[str, Any]) -> str | None:

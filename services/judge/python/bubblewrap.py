@@ -29,10 +29,10 @@ _OWN = os.path.dirname(os.path.abspath(__file__))
 class Wrapping:
     """How bwrap is called for the sandboxes of a slot: found out once, since it takes a look at many files."""
 
-    def __init__(self, path: str, keep: Keep, beside: list[str], modules: str) -> None:
+    def __init__(self, path: str, keep: Keep, beside: list[str], modules: str, *, masked: bool) -> None:
         self._path = path
         self._user = keep.user
-        self._arguments = [path, *_arguments(keep, beside, modules)]
+        self._arguments = [path, *_arguments(keep, beside, modules, masked=masked)]
         inner = {**vars(keep), "call_filter": b"", "user": None}
         self._settings = {"keep": inner, "packages": root.package_folders()}
         self._filter = keep.call_filter
@@ -85,10 +85,15 @@ def copy_modules(folder: str) -> None:
             )
 
 
-def _arguments(keep: Keep, beside: list[str], modules: str) -> list[str]:
-    """How bwrap is called, up to the filter and the command; modules is the folder of copy_modules."""
+def _arguments(keep: Keep, beside: list[str], modules: str, *, masked: bool) -> list[str]:
+    """How bwrap is called, up to the filter and the command; modules is the folder of copy_modules.
+
+    Where a container masks its /proc, nobody may mount another, nor write to it: its sandboxes have none, and what
+    keeps them from making user namespaces is the filter alone.
+    """
     parts = ["--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
-    parts += ["--unshare-cgroup-try", "--disable-userns", "--as-pid-1", "--die-with-parent", "--new-session"]
+    parts += ["--unshare-cgroup-try", "--as-pid-1", "--die-with-parent", "--new-session"]
+    parts += ["--dir", "/proc"] if masked else ["--disable-userns", "--proc", "/proc"]
     parts += ["--uid", "1000", "--gid", "1000", "--hostname", "sandbox"]
     for name in root.LINKED:
         if os.path.islink(f"/{name}"):
@@ -103,5 +108,5 @@ def _arguments(keep: Keep, beside: list[str], modules: str) -> list[str]:
     for name, target in root.LINKS.items():
         parts += ["--symlink", target, f"/{name}"]
     parts += ["--dir", "/etc", "--ro-bind", modules, _JUDGE, "--symlink", f"{_JUDGE}/driver.cjs", native.DRIVER]
-    parts += ["--proc", "/proc", "--perms", "1777", "--size", str(keep.folder_bytes), "--tmpfs", keep.folder]
+    parts += ["--perms", "1777", "--size", str(keep.folder_bytes), "--tmpfs", keep.folder]
     return [*parts, "--remount-ro", "/", "--chdir", keep.folder]

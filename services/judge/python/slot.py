@@ -88,6 +88,7 @@ def main(options: Options) -> None:
     groups: hierarchy.ControlGroups | None = None
     folder: str | None = None
     told: dict[str, Any] = {}
+    complaint: str | None = None
     try:
         if options.isolation == "container":
             container.forget_surroundings()
@@ -101,11 +102,11 @@ def main(options: Options) -> None:
             if not syscalls.SUPPORTED:
                 raise NoIsolation(f"The sandbox knows x86_64 and aarch64, not {syscalls.MACHINE}.")
             rootless = _enter_mount_namespace(options.user)
-            groups = _make_groups()
+            groups, complaint = _make_groups()
             sandboxes = _isolate(options, rootless, groups.own if groups is not None else None)
             tier = "namespaces" if groups is None else "control-groups"
         elif options.isolation == "bubblewrap":
-            groups = _make_groups()
+            groups, complaint = _make_groups()
             folder = _make_folder(0o755)  # its sandboxes' users read it
             sandboxes = _wrap(options, groups, folder)
             tier = "namespaces" if groups is None else "control-groups"
@@ -118,6 +119,8 @@ def main(options: Options) -> None:
         gc.collect()
         gc.freeze()
         channel = zygote.start(sandboxes.keep, sandboxes.namespaces, sandboxes.wrapping)
+        if complaint is not None:
+            print(complaint, file=sys.stderr)
         python = ".".join(map(str, sys.version_info[:3]))
         wire.write_frame(answers, {"tier": tier, "python": python, **told})
         supervisor.serve(requests, answers, channel, sandboxes)
@@ -130,12 +133,12 @@ def main(options: Options) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _make_groups() -> hierarchy.ControlGroups | None:
+def _make_groups() -> tuple[hierarchy.ControlGroups | None, str | None]:
+    """The slot's groups, or why there are none."""
     try:
-        return hierarchy.make_control_groups(hierarchy.read_mounts(), hierarchy.read_own_groups())
+        return hierarchy.make_control_groups(hierarchy.read_mounts(), hierarchy.read_own_groups()), None
     except OSError as error:
-        print(f"no control groups: {error.strerror}", file=sys.stderr)
-        return None
+        return None, f"no control groups: {error.strerror}"
 
 
 def _read_groups() -> SlotGroups:
@@ -181,16 +184,19 @@ def _wrap(options: Options, groups: hierarchy.ControlGroups | None, folder: str)
     """Sandboxes that bubblewrap makes; this process stays where it is."""
     if not syscalls.SUPPORTED:
         raise NoIsolation(f"The sandbox knows x86_64 and aarch64, not {syscalls.MACHINE}.")
-    user = options.user if os.geteuid() == 0 else None
+    user = options.user if _can_become(options.user) else None
     call_filter = seccomp.build_filter(syscalls.MACHINE)
     keep = _keep(options, user, "/tmp", call_filter, control_groups=groups is not None, wrapped=True)
     bubblewrap.copy_modules(folder)
-    wrapping = bubblewrap.Wrapping(options.bubblewrap, keep, options.beside(), folder)
-    trouble = wrapping.probe()
-    if trouble is not None:
-        raise NoIsolation(_NOTHING_ISOLATES.format(trouble))
     syscalls.adopt_orphans()  # a warden, when the bwrap above it is gone
-    return Sandboxes(keep, 0, False, _open_proc(), groups.own if groups is not None else None, wrapping)
+    troubles: list[str] = []
+    for masked in (False, True):
+        wrapping = bubblewrap.Wrapping(options.bubblewrap, keep, options.beside(), folder, masked=masked)
+        trouble = wrapping.probe()
+        if trouble is None:
+            return Sandboxes(keep, 0, False, _open_proc(), groups.own if groups is not None else None, wrapping)
+        troubles.append(trouble)
+    raise NoIsolation(_NOTHING_ISOLATES.format(troubles[0]))
 
 
 def _open_proc() -> int:
@@ -222,13 +228,15 @@ def _keep(
 
 def _enter_mount_namespace(user: int) -> bool:
     """A mount namespace to build the root in; True when that took a user namespace, for want of privilege."""
+    can_become = _can_become(user)
+    if can_become:
+        try:
+            syscalls.unshare(syscalls.CLONE_NEWNS)
+            return False
+        except PermissionError:
+            pass
     try:
-        syscalls.unshare(syscalls.CLONE_NEWNS)
-        return False
-    except PermissionError:
-        pass
-    try:
-        if os.geteuid() == 0:
+        if can_become:
             # Root without CAP_SYS_ADMIN, as in most containers: a sandbox must not be the owner of the machine's files.
             native.become_user(user)
             syscalls.set_dumpable(True)
@@ -240,6 +248,15 @@ def _enter_mount_namespace(user: int) -> bool:
     except OSError as error:
         raise NoIsolation(_NOTHING_ISOLATES.format(error.strerror)) from error
     return True
+
+
+def _can_become(user: int) -> bool:
+    """Whether this process is root over that user, too: in a user namespace it may be over itself alone."""
+    if os.geteuid() != 0:
+        return False
+    with open("/proc/self/uid_map", encoding="ascii") as mapped:
+        ranges = [[int(number) for number in line.split()] for line in mapped]
+    return any(first <= user < first + count for first, _, count in ranges)
 
 
 if __name__ == "__main__":

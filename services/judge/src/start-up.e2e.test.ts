@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { IsolationTier, JudgeServiceDefinition } from '@backsight/contract/judge';
 import { connect } from '@backsight/rpc';
 import { runToEnd, startRoomProcess } from '@backsight/testing';
+import { findBubblewrap } from './sandbox/find-bubblewrap.js';
 
 const main = join(import.meta.dirname, '../dist/main.js');
 const env = { BACKSIGHT_JUDGE_ADDRESS: '127.0.0.1:0', BACKSIGHT_JUDGE_SLOTS: '1' };
@@ -39,6 +40,13 @@ const jail =
   "'echo 0 > /proc/sys/user/max_user_namespaces && " +
   'exec setpriv --bounding-set=-all --inh-caps=-all --ambient-caps=-all "$@"\' sh';
 const jailed = (await runShell(`${jail} true`)).code === 0;
+/** As in most containers: process 1 of a namespace, an ordinary user, a /proc that is masked and partly read-only. */
+const masked =
+  'unshare --mount --pid --fork --mount-proc sh -c ' +
+  "'mount -t tmpfs -o ro,size=4k none /proc/fs && mount --bind /proc/sys /proc/sys && " +
+  'mount -o remount,ro,bind /proc/sys && exec setpriv --reuid 65534 --regid 65534 --clear-groups ' +
+  '--bounding-set=-all --inh-caps=-all --ambient-caps=-all "$@"\' sh';
+const canMask = (await runShell(`${masked} unshare --user true`)).code === 0;
 
 describe('the judge that cannot start', () => {
   it('says that there is no Python, in one sentence, exit code 1', async () => {
@@ -71,6 +79,41 @@ describe('the judge that cannot start', () => {
     const task = await runToEnd(main, { env: { ...env, BACKSIGHT_TASKS: tasks } });
     expect(task).toMatchObject({ code: 1, stdout: '' });
     expect(task.stderr).toContain(`judge: ${tasks}:1: tests[0].input: expected string, received number\n`);
+  });
+});
+
+const kinds = ['zygote', ...((await findBubblewrap().catch(() => '')) === '' ? [] : ['bubblewrap'])];
+describe('the judge in a container whose /proc is masked', () => {
+  (canMask ? it : it.skip).each(kinds)('isolates by %s, with no /proc at all (needs root)', async (kind) => {
+    const child = spawn('sh', ['-c', `exec ${masked} '${process.execPath}' '${main}' --sandbox=${kind}`], {
+      env: { ...process.env, ...env, BACKSIGHT_JUDGE_LANGUAGES: 'python,javascript' },
+      stdio: ['ignore', 'pipe', 'ignore'],
+      detached: true, // so that all of it can be killed
+    });
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    try {
+      const address = await new Promise<string>((resolve, reject) => {
+        let said = '';
+        child.stdout.on('data', (chunk: Buffer) => {
+          said += chunk.toString();
+          const found = / listening on (\S+)\n/.exec(said)?.[1];
+          if (found !== undefined) resolve(found);
+        });
+        void ended.then(() => {
+          reject(new Error('the judge did not start'));
+        });
+      });
+      const { client, close } = connect(JudgeServiceDefinition, address);
+      const said = async (language: string, source: string) =>
+        Buffer.from((await client.execute({ program: { language, source } })).stdout).toString();
+      expect(await said('python', 'import os\nprint(os.listdir("/proc"), os.getppid())')).toBe('[] 1\n');
+      expect(await said('javascript', 'console.log(require("fs").readdirSync("/proc").length)')).toBe('0\n');
+      expect((await client.describe({})).isolation).toBe(IsolationTier.NAMESPACES);
+      close();
+    } finally {
+      process.kill(-(child.pid ?? 0), 'SIGKILL');
+      await ended;
+    }
   });
 });
 

@@ -3,13 +3,29 @@ import { IsolationTier } from '@backsight/contract/judge';
 import type { Logger } from '@backsight/rpc';
 import { breachOf, examine } from './doctor.js';
 import { findBubblewrap } from './find-bubblewrap.js';
-import { findToolchains, type LanguageName } from './find-toolchains.js';
+import { findToolchains, type LanguageName, type Toolchain } from './find-toolchains.js';
 import { NoSandbox, type Sandbox } from './sandbox.js';
 import { openSlotSandbox } from './slot-sandbox.js';
 
-/** Which sandbox; `auto` takes the fastest of the strongest, the zygote, and never none. */
-export const sandboxChoices = ['auto', 'zygote', 'bubblewrap', 'none'] as const;
+/** The kinds of sandbox; `none` is one in name only. */
+export const sandboxKinds = ['zygote', 'bubblewrap', 'none'] as const;
+export type SandboxKind = (typeof sandboxKinds)[number];
+
+/** Which sandbox; `auto` takes the fastest of the strongest that this machine has, and never none. */
+export const sandboxChoices = ['auto', ...sandboxKinds] as const;
 export type SandboxChoice = (typeof sandboxChoices)[number];
+
+/** In the order in which `auto` tries them. */
+export const isolatingKinds = ['zygote', 'bubblewrap'] as const satisfies readonly SandboxKind[];
+
+/** How to open a sandbox, whatever its kind. */
+export interface OpenKindOptions {
+  /** Programs run side by side. */
+  readonly slots: number;
+  readonly toolchains: readonly Toolchain[];
+  /** Gets what the sandbox complains of. */
+  readonly onComplaint: (line: string) => void;
+}
 
 /** What to open. */
 export interface OpenSandboxOptions {
@@ -26,15 +42,12 @@ export interface OpenSandboxOptions {
 /** Starts the sandbox and examines it. Throws NoSandbox, with one sentence, when nothing isolates or an attack gets through. */
 export async function openSandbox(options: OpenSandboxOptions): Promise<Sandbox> {
   const { choice, slots, python, languages, logger } = options;
-  const sandbox = await openSlotSandbox({
-    slots,
-    isolation: choice === 'auto' ? 'zygote' : choice,
-    ...(choice === 'bubblewrap' ? { bubblewrap: await findBubblewrap() } : {}),
-    toolchains: await findToolchains(languages, python),
-    onComplaint: (line) => {
-      logger.warn({ line }, 'a sandbox slot complains');
-    },
-  });
+  const toolchains = await findToolchains(languages, python);
+  const onComplaint = (line: string): void => {
+    logger.warn({ line }, 'a sandbox slot complains');
+  };
+  const open = (kind: SandboxKind): Promise<Sandbox> => openKind(kind, { slots, toolchains, onComplaint });
+  const sandbox = choice === 'auto' ? await openFirst(open) : await open(choice);
   if (sandbox.tier === IsolationTier.NONE) {
     logger.warn('--sandbox=none: programs run as ordinary processes of this user and can do all that it can');
     return sandbox;
@@ -50,4 +63,29 @@ export async function openSandbox(options: OpenSandboxOptions): Promise<Sandbox>
     throw error;
   }
   return sandbox;
+}
+
+/** Opens a sandbox of a kind, which nobody has examined yet. Throws NoSandbox where there is none. */
+export async function openKind(kind: SandboxKind, options: OpenKindOptions): Promise<Sandbox> {
+  switch (kind) {
+    case 'zygote':
+    case 'none':
+      return openSlotSandbox({ ...options, isolation: kind });
+    case 'bubblewrap':
+      return openSlotSandbox({ ...options, isolation: kind, bubblewrap: await findBubblewrap() });
+  }
+}
+
+/** Opens the first of the isolating kinds that there is; where there is none, says why there is not the first of them. */
+export async function openFirst(open: (kind: SandboxKind) => Promise<Sandbox>): Promise<Sandbox> {
+  const refusals: NoSandbox[] = [];
+  for (const kind of isolatingKinds) {
+    try {
+      return await open(kind);
+    } catch (error) {
+      if (!(error instanceof NoSandbox)) throw error;
+      refusals.push(error);
+    }
+  }
+  throw new NoSandbox(`${refusals[0]?.message ?? ''} npm run doctor:judge tells more.`);
 }
