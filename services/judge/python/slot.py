@@ -54,7 +54,7 @@ _NAMESPACES = (
 )
 _NOTHING_ISOLATES = (
     "Nothing isolates programs here ({}): run the judge as root with CAP_SYS_ADMIN, or allow unprivileged user "
-    "namespaces, or pass --sandbox=none to run trusted programs as yourself."
+    "namespaces, or pass --sandbox=none to run trusted programs as yourself. npm run doctor:judge tells more."
 )
 
 

@@ -13,12 +13,11 @@ import { Judge } from './judging/judge.js';
 import { judgeMetrics } from './judging/judge-metrics.js';
 import { Queue } from './judging/queue.js';
 import { VerdictCache } from './judging/verdict-cache.js';
-import { openSandbox } from './sandbox/open-sandbox.js';
+import { openSandbox, type OpenSandboxOptions } from './sandbox/open-sandbox.js';
 
 /** Serves JudgeService and, where there are tasks, EnvironmentService on one address. */
 export async function startJudge(config: JudgeConfig, logger: Logger): Promise<StartedRoom> {
-  const { sandbox: choice, slots, python, languages } = config;
-  const sandbox = await openSandbox({ choice, slots, python, languages, logger });
+  const sandbox = await openSandbox(sandboxOptions(config, logger));
   try {
     const tasks = config.tasks === undefined ? [] : await readTasks(config.tasks, sandbox.languages);
     const queue = new Queue(sandbox.capacity, config.maxQueued);
@@ -46,7 +45,7 @@ export async function startJudge(config: JudgeConfig, logger: Logger): Promise<S
     logger.info(
       {
         tier: tierName(sandbox.tier),
-        slots,
+        slots: config.slots,
         languages: sandbox.languages.map(({ name }) => name),
         tasks: tasks.length,
       },
@@ -63,6 +62,12 @@ export async function startJudge(config: JudgeConfig, logger: Logger): Promise<S
     await sandbox.close();
     throw error;
   }
+}
+
+/** What the settings say of the sandbox. */
+export function sandboxOptions(config: JudgeConfig, logger: Logger): OpenSandboxOptions {
+  const { sandbox: choice, slots, python, languages } = config;
+  return { choice, slots, python, languages, logger };
 }
 
 function codingService(config: JudgeConfig, tasks: readonly CodingTask[], judge: Judge, logger: Logger) {

@@ -18,10 +18,10 @@ describe('openFirst', () => {
     expect(isolatingKinds).not.toContain('none');
   });
 
-  it('says why there is not the first, and who tells more', async () => {
+  it('says why there is not the first', async () => {
     const refuse = (kind: SandboxKind) => Promise.reject(new NoSandbox(`There is no ${kind}.`));
     await expect(openFirst(refuse)).rejects.toThrow(
-      new NoSandbox(`There is no ${isolatingKinds[0]}. npm run doctor:judge tells more.`),
+      new NoSandbox(`There is no ${isolatingKinds[0]}.`),
     );
   });
 

@@ -3,9 +3,9 @@ import { IsolationTier } from '@backsight/contract/judge';
 import type { Logger } from '@backsight/rpc';
 import { breachOf, examine } from './doctor.js';
 import { findBubblewrap } from './find-bubblewrap.js';
-import { findToolchains, type LanguageName, type Toolchain } from './find-toolchains.js';
+import { findToolchains, type LanguageName } from './find-toolchains.js';
 import { NoSandbox, type Sandbox } from './sandbox.js';
-import { openSlotSandbox } from './slot-sandbox.js';
+import { openSlotSandbox, type SlotSandboxOptions } from './slot-sandbox.js';
 
 /** The kinds of sandbox; `none` is one in name only. */
 export const sandboxKinds = ['zygote', 'bubblewrap', 'none'] as const;
@@ -17,15 +17,6 @@ export type SandboxChoice = (typeof sandboxChoices)[number];
 
 /** In the order in which `auto` tries them. */
 export const isolatingKinds = ['zygote', 'bubblewrap'] as const satisfies readonly SandboxKind[];
-
-/** How to open a sandbox, whatever its kind. */
-export interface OpenKindOptions {
-  /** Programs run side by side. */
-  readonly slots: number;
-  readonly toolchains: readonly Toolchain[];
-  /** Gets what the sandbox complains of. */
-  readonly onComplaint: (line: string) => void;
-}
 
 /** What to open. */
 export interface OpenSandboxOptions {
@@ -41,12 +32,8 @@ export interface OpenSandboxOptions {
 
 /** Starts the sandbox and examines it. Throws NoSandbox, with one sentence, when nothing isolates or an attack gets through. */
 export async function openSandbox(options: OpenSandboxOptions): Promise<Sandbox> {
-  const { choice, slots, python, languages, logger } = options;
-  const toolchains = await findToolchains(languages, python);
-  const onComplaint = (line: string): void => {
-    logger.warn({ line }, 'a sandbox slot complains');
-  };
-  const open = (kind: SandboxKind): Promise<Sandbox> => openKind(kind, { slots, toolchains, onComplaint });
+  const { choice, logger } = options;
+  const open = opener(options);
   const sandbox = choice === 'auto' ? await openFirst(open) : await open(choice);
   if (sandbox.tier === IsolationTier.NONE) {
     logger.warn('--sandbox=none: programs run as ordinary processes of this user and can do all that it can');
@@ -65,8 +52,20 @@ export async function openSandbox(options: OpenSandboxOptions): Promise<Sandbox>
   return sandbox;
 }
 
-/** Opens a sandbox of a kind, which nobody has examined yet. Throws NoSandbox where there is none. */
-export async function openKind(kind: SandboxKind, options: OpenKindOptions): Promise<Sandbox> {
+/** Opens sandboxes of any kind, which nobody has examined yet. They throw NoSandbox where there is none. */
+export function opener(options: Omit<OpenSandboxOptions, 'choice'>): (kind: SandboxKind) => Promise<Sandbox> {
+  const { slots, python, languages, logger } = options;
+  const onComplaint = (line: string): void => {
+    logger.warn({ line }, 'a sandbox slot complains');
+  };
+  return async (kind) =>
+    openKind(kind, { slots, toolchains: await findToolchains(languages, python), onComplaint });
+}
+
+async function openKind(
+  kind: SandboxKind,
+  options: Pick<SlotSandboxOptions, 'slots' | 'toolchains' | 'onComplaint'>,
+): Promise<Sandbox> {
   switch (kind) {
     case 'zygote':
     case 'none':
@@ -87,5 +86,5 @@ export async function openFirst(open: (kind: SandboxKind) => Promise<Sandbox>): 
       refusals.push(error);
     }
   }
-  throw new NoSandbox(`${refusals[0]?.message ?? ''} npm run doctor:judge tells more.`);
+  throw refusals[0] ?? new NoSandbox('There is no kind of sandbox that isolates.');
 }
