@@ -1,3 +1,5 @@
+import { slotCandidate, whyNot } from './candidate.js';
 import { describeTrials } from './sandbox-suite.js';
 
-await describeTrials('bubblewrap');
+const candidate = slotCandidate('bubblewrap');
+describeTrials(candidate, await whyNot(candidate));

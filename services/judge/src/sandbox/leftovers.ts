@@ -3,10 +3,17 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Live processes of `count` users from `first` on, as `pid name`; waits a second for the last ones to die. */
-export async function leftProcesses(first: number, count: number): Promise<readonly string[]> {
+/**
+ * Live processes of `count` users from `first` on, as `pid name`; waits a second for the last ones to die.
+ * @param counts Which of them count. Default: all.
+ */
+export async function leftProcesses(
+  first: number,
+  count: number,
+  counts: (pid: number) => boolean = () => true,
+): Promise<readonly string[]> {
   for (let attempt = 0; ; attempt++) {
-    const left = processesOf(first, first + count);
+    const left = processesOf(first, first + count, counts);
     if (left.length === 0 || attempt === 40) return left;
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
@@ -59,13 +66,15 @@ export function alive(pids: readonly number[]): readonly number[] {
   });
 }
 
-function processesOf(first: number, end: number): readonly string[] {
+function processesOf(first: number, end: number, counts: (pid: number) => boolean): readonly string[] {
   return numericEntries('/proc').flatMap((pid) => {
     const status = read(`/proc/${pid}/status`);
     // Dead, and waiting for the machine's first process to take note: of a killed slot it inherits the children.
     if (/^State:\s+Z/m.test(status)) return [];
     const user = Number(/^Uid:\s+(\d+)/m.exec(status)?.[1] ?? -1);
-    return user >= first && user < end ? [`${pid} ${/^Name:\s+(.*)$/m.exec(status)?.[1] ?? ''}`] : [];
+    return user >= first && user < end && counts(pid)
+      ? [`${pid} ${/^Name:\s+(.*)$/m.exec(status)?.[1] ?? ''}`]
+      : [];
   });
 }
 

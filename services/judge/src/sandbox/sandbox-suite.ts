@@ -11,9 +11,9 @@ import { reachAttacks } from '../trials/reach-attacks.js';
 import { resourceAttacks } from '../trials/resource-attacks.js';
 import { type Trial, trialLimits } from '../trials/trial.js';
 import { verdictAttacks } from '../trials/verdict-attacks.js';
+import type { Candidate } from './candidate.js';
 import { breachOf, examine } from './doctor.js';
-import { leftGroups, leftProcesses, slotPids } from './leftovers.js';
-import { itIn, openRealSandbox, type RealKind, testUsers, traces, whyNoSandbox } from './real-sandbox.js';
+import { itIn, traces } from './real-sandbox.js';
 import type { Sandbox } from './sandbox.js';
 
 const never = new AbortController().signal;
@@ -45,31 +45,28 @@ const bystander: Trial = {
   verdict: Verdict.ACCEPTED,
 };
 
-/** Every attack, every right program, and a mix of both, through a real sandbox. Registers its tests. */
-export async function describeTrials(kind: RealKind): Promise<void> {
-  const missing = await whyNoSandbox(kind);
+/**
+ * Every attack, every right program, and a mix of both, through a real sandbox. Registers its tests; `missing` says in
+ * one sentence why they are skipped.
+ */
+export function describeTrials(candidate: Candidate, missing: string | undefined): void {
   const where = missing === undefined ? describe : describe.skip;
-  where(`the ${kind} sandbox${missing === undefined ? '' : ` (skipped: ${missing})`}`, () => {
-    standTrials(kind);
+  where(`the ${candidate.name} sandbox${missing === undefined ? '' : ` (skipped: ${missing})`}`, () => {
+    standTrials(candidate);
   });
 }
 
-function standTrials(kind: RealKind): void {
+function standTrials(candidate: Candidate): void {
   let sandbox: Sandbox;
-  let slots: readonly number[] = [];
   let before: Awaited<ReturnType<typeof traces>>;
 
   beforeAll(async () => {
     before = await traces();
-    sandbox = await openRealSandbox({ kind });
-    slots = slotPids();
+    sandbox = await candidate.open(2);
   });
   afterAll(async () => {
     await sandbox.close();
-    expect(slots.length).toBeGreaterThan(0);
-    expect(slotPids()).toEqual([]);
-    expect(await leftGroups(slots)).toEqual([]);
-    expect(await leftProcesses(testUsers.first, testUsers.count)).toEqual([]);
+    expect(await candidate.remains()).toEqual([]);
     expect(await traces()).toEqual(before);
   });
 
@@ -84,7 +81,7 @@ function standTrials(kind: RealKind): void {
     expect([attack.verdict, ...(attack.orVerdict ?? [])]).toContain(judgement.verdict);
     if (attack.limit !== undefined) expect(attack.limit).toContain(judgement.fates[0]?.limit);
     expect(meanwhile).toMatchObject({ verdict: Verdict.ACCEPTED });
-    expect(await leftProcesses(testUsers.first, testUsers.count)).toEqual([]);
+    expect(await candidate.stillRunning()).toEqual([]);
   });
 
   it.each(honestPrograms)('accepts $name', async (honest) => {
@@ -100,8 +97,12 @@ function standTrials(kind: RealKind): void {
     });
 
   it('keeps its verdicts straight under a mix of submissions and attacks', async () => {
-    const { submissions, attacks: attacked, ...rest } = await soak(sandbox, 150, 7, () => undefined);
-    expect([submissions, attacked > 0]).toEqual([150, true]);
+    const {
+      submissions,
+      attacks: attacked,
+      ...rest
+    } = await soak(sandbox, candidate.mix, 7, () => undefined);
+    expect([submissions, attacked > 0]).toEqual([candidate.mix, true]);
     expect(rest).toMatchObject({ failures: 0, wrong: [], leftProcesses: 0 });
   });
 }

@@ -27,8 +27,9 @@ export interface DockerSandboxOptions extends DaemonSettings {
   readonly oneShot: boolean;
   /** The languages to offer; by default all that the image has. */
   readonly languages: readonly string[] | undefined;
-  /** The user of the first container, the next one's one more. Default: 60600. */
+  /** Containers are these users in turn, from the first on. Default: 60600, and one for each that is kept ready. */
   readonly firstUser?: number;
+  readonly users?: number;
   /** Gets what the slots complain of, and what goes wrong in the background. */
   readonly onComplaint: (line: string) => void;
 }
@@ -59,10 +60,11 @@ export async function openDockerSandbox(options: DockerSandboxOptions): Promise<
   await clearAway(docker);
   const owner = await nameProcess();
   const spares = oneShot ? slots : 1;
+  const { users = slots + spares } = options;
   let image: SandboxImage | undefined;
   let made = 0;
   const startIn = async (language: string): Promise<SlotContainer> => {
-    const user = firstUser + (made++ % (slots + spares));
+    const user = firstUser + (made++ % users);
     const labels = labelsOf(owner);
     const start = { daemon, language, user, labels, bounds: usualBounds, onComplaint };
     const container = await SlotContainer.start(start);
