@@ -20,9 +20,7 @@ describe('openFirst', () => {
 
   it('says why there is not the first', async () => {
     const refuse = (kind: SandboxKind) => Promise.reject(new NoSandbox(`There is no ${kind}.`));
-    await expect(openFirst(refuse)).rejects.toThrow(
-      new NoSandbox(`There is no ${isolatingKinds[0]}.`),
-    );
+    await expect(openFirst(refuse)).rejects.toThrow(new NoSandbox(`There is no ${isolatingKinds[0]}.`));
   });
 
   it('does not take a sandbox that fails for one that is missing', async () => {
