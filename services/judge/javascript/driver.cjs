@@ -1,5 +1,5 @@
 /**
- * Runs one JavaScript program once: `node driver.cjs compile | stdio | call | check`, the source at descriptor 200.
+ * Runs one JavaScript program once: `node driver.cjs compile | stdio | call | check`, then the program's arguments, the source at descriptor 200.
  *
  * Everything here shares a process with the program, so nothing it says is believed: how the process ended is observed
  * from outside, and the report on descriptor 3 carries only what the program could say anyway.
@@ -17,7 +17,7 @@ const kind = process.argv[2];
 const { parse, stringify } = JSON;
 
 const source = readSource();
-process.argv = [process.argv[0], name];
+process.argv = [process.argv[0], name, ...process.argv.slice(3)];
 process.execArgv = [];
 
 if (kind === 'compile') compile();

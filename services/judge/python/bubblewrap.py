@@ -29,10 +29,12 @@ _OWN = os.path.dirname(os.path.abspath(__file__))
 class Wrapping:
     """How bwrap is called for the sandboxes of a slot: found out once, since it takes a look at many files."""
 
-    def __init__(self, path: str, keep: Keep, beside: list[str], modules: str, *, masked: bool) -> None:
+    def __init__(
+        self, path: str, keep: Keep, beside: list[str], moved: dict[str, str], modules: str, *, masked: bool
+    ) -> None:
         self._path = path
         self._user = keep.user
-        self._arguments = [path, *_arguments(keep, beside, modules, masked=masked)]
+        self._arguments = [path, *_arguments(keep, beside, moved, modules, masked=masked)]
         inner = {**vars(keep), "call_filter": b"", "user": None}
         self._settings = {"keep": inner, "packages": root.package_folders()}
         self._filter = keep.call_filter
@@ -85,7 +87,7 @@ def copy_modules(folder: str) -> None:
             )
 
 
-def _arguments(keep: Keep, beside: list[str], modules: str, *, masked: bool) -> list[str]:
+def _arguments(keep: Keep, beside: list[str], moved: dict[str, str], modules: str, *, masked: bool) -> list[str]:
     """How bwrap is called, up to the filter and the command; modules is the folder of copy_modules.
 
     Where a container masks its /proc, nobody may mount another, nor write to it: its sandboxes have none, and what
@@ -101,6 +103,8 @@ def _arguments(keep: Keep, beside: list[str], modules: str, *, masked: bool) -> 
     seen = root.visible(beside)
     for path in seen:
         parts += ["--ro-bind", path, path]
+    for there, here in moved.items():
+        parts += ["--ro-bind", here, there]
     if "/usr/bin" not in seen and "/usr" not in seen:
         parts += ["--symlink", os.path.realpath(sys.executable), "/usr/bin/python3"]
     for name in root.DEVICES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import native
-from languages import Language, Program, Refused
+from languages import Language, Program, Refused, Toolchain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ _ERROR = r"(?m)^main\.cpp:(\d+):(?:\d+:)? (?:fatal )?error: (.*)$"
 _LINKER = r"(?m)^.*?: (undefined reference to .*|multiple definition of .*?);?$"
 
 
-def _prepare(source: bytes, artefact: bytes, toolchain: str, folder: str) -> Program:
-    artefact = artefact or _compile(source, toolchain)
+def _prepare(source: bytes, artefact: bytes, toolchain: Toolchain, folder: str) -> Program:
+    artefact = artefact or _compile(source, toolchain.path)
     native.keep_sealed(artefact)
     return Program(_run, artefact)
 
@@ -42,11 +42,11 @@ def _refusal(status: int, said: str) -> Refused:
         return Refused("", f"error: {error[2]}", [int(error[1])])
     if (error := re.search(_LINKER, said)) is not None:
         return Refused("", error[1], [])
-    return Refused("", f"g++ {f'exited with code {status}' if status > 0 else f'was killed by signal {-status}'}", [])
+    return Refused("", native.word_end("g++", status), [])
 
 
-def _run(kind: str, folder: str, limits: Limits) -> NoReturn:
-    native.become(native.KEPT, [os.path.join(folder, _ARTEFACT)])
+def _run(kind: str, folder: str, limits: Limits, arguments: list[str]) -> NoReturn:
+    native.become_kept(os.path.join(folder, _ARTEFACT), arguments)
 
 
 CPP = Language(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import native
-from languages import Language, Program, Refused
+from languages import Language, Program, Refused, Toolchain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 _STACK = 48_000
 
 
-def _prepare(source: bytes, artefact: bytes, toolchain: str, folder: str) -> Program:
+def _prepare(source: bytes, artefact: bytes, toolchain: Toolchain, folder: str) -> Program:
     native.keep_sealed(source)
-    arguments = [toolchain, "--v8-pool-size=1", f"--stack-size={_STACK}"]
-    status, said = native.run_tool(toolchain, [*arguments, _driver(), "compile"], native.KEPT)
+    node = [toolchain.path, "--v8-pool-size=1", f"--stack-size={_STACK}"]
+    status, said = native.run_tool(toolchain.path, [*node, _driver(), "compile"], native.KEPT)
     if status != 0:
         raise _refusal(status, said)
 
-    def run(kind: str, working_folder: str, limits: Limits) -> NoReturn:
+    def run(kind: str, working_folder: str, limits: Limits, arguments: list[str]) -> NoReturn:
         os.set_inheritable(native.KEPT, True)
         os.set_inheritable(3, True)  # the report
         # Each of libuv's threads reserves a stack as large as the program's; what is read comes in order anyway.
         os.environ["UV_THREADPOOL_SIZE"] = "1"
         # The control group's limit comes first, and says what it was.
         heap = f"--max-old-space-size={2 * limits.memory_bytes >> 20}"
-        native.become(toolchain, [*arguments, heap, _driver(), kind])
+        native.become(toolchain.path, [*node, heap, _driver(), kind, *arguments])
 
     return Program(run)
 
@@ -52,6 +52,7 @@ def _refusal(status: int, said: str) -> Refused:
 
 JAVASCRIPT = Language(
     _prepare,
-    folders=("{}", "/usr/share/nodejs"),
+    folders=("/usr/share/nodejs",),
+    shows="tool",
     reserves_memory=True,
 )

@@ -41,6 +41,11 @@ class Limits:
             processes=header["processes"],
         )
 
+    def with_more(self, memory_bytes: int, processes: int) -> Limits:
+        """These, and more memory and processes."""
+        memory = self.memory_bytes + memory_bytes
+        return Limits(self.cpu_seconds, self.wall_seconds, memory, self.output_bytes, self.processes + processes)
+
     def pack(self) -> bytes:
         """As bytes, for the zygote."""
         return self.FORM.pack(self.cpu_seconds, self.wall_seconds, self.memory_bytes, self.output_bytes, self.processes)

@@ -40,6 +40,16 @@ def become(path: str | int, arguments: list[str]) -> NoReturn:
         os._exit(127)
 
 
+def become_kept(name: str, arguments: list[str]) -> NoReturn:
+    """Becomes the program at the descriptor KEPT, by that name."""
+    become(KEPT, [name, *arguments])
+
+
+def word_end(tool: str, status: int) -> str:
+    """How a tool ended that did not say why."""
+    return f"{tool} {f'exited with code {status}' if status >= 0 else f'was killed by signal {-status}'}"
+
+
 def become_user(user: int) -> None:
     """Gives up root for good."""
     os.setgroups([])

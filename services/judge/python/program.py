@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from types import CodeType, ModuleType
     from typing import Any, NoReturn
 
-KINDS = ("stdio", "call", "check")
+KINDS = ("stdio", "call", "check", "dialogue")
 SOURCE_NAME = "main.py"
 CHECK_NAME = "check.py"
 _REPORT = 3

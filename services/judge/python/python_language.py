@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from languages import Language, Program, Refused
+from languages import Language, Program, Refused, Toolchain
 from program import SOURCE_NAME, run_program, seed_random
 
 TYPE_CHECKING = False
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 _NOT_AHEAD = {"antigravity", "this", "idlelib", "tkinter", "turtle", "turtledemo", "test", "lib2to3", "ensurepip"}
 
 
-def _prepare(source: bytes, artefact: bytes, toolchain: str, folder: str) -> Program:
+def _prepare(source: bytes, artefact: bytes, toolchain: Toolchain, folder: str) -> Program:
     code = _compile(source)
     _import_ahead(source)
     seed_random(source)
 
-    def run(kind: str, working_folder: str, limits: Limits) -> NoReturn:
+    def run(kind: str, working_folder: str, limits: Limits, arguments: list[str]) -> NoReturn:
+        sys.argv[1:] = arguments
         run_program(code, source, kind, working_folder)
 
     return Program(run)

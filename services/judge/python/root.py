@@ -33,10 +33,11 @@ def package_folders() -> list[str]:
 _BUILDING_SITE = "/tmp"
 
 
-def enter_minimal_root(*, keep_proc: bool, beside: list[str], files: dict[str, bytes]) -> None:
+def enter_minimal_root(*, keep_proc: bool, beside: list[str], moved: dict[str, str], files: dict[str, bytes]) -> None:
     """Builds the root on a tmpfs and pivots into it; the caller owns its mount namespace.
 
-    beside are folders and files of the machine that belong there too, where they are; files are written into it.
+    beside are folders and files of the machine that belong there too, where they are; moved are such that do not stay
+    there, by where they go; files are written into it.
 
     keep_proc leaves this process's /proc in place: inside a user namespace the kernel mounts a fresh one only where
     one is visible already, and each sandbox covers it with its own.
@@ -51,7 +52,9 @@ def enter_minimal_root(*, keep_proc: bool, beside: list[str], files: dict[str, b
         if os.path.islink(f"/{name}"):
             os.symlink(os.readlink(f"/{name}"), os.path.join(folder, name))
     for source in visible(beside):
-        _bind(source, folder)
+        _bind(source, source, folder)
+    for target, source in moved.items():
+        _bind(source, target, folder)
     for path in beside:
         _link(path, folder)
     for path, content in files.items():
@@ -62,7 +65,7 @@ def enter_minimal_root(*, keep_proc: bool, beside: list[str], files: dict[str, b
     if not os.path.exists(alias):
         os.symlink(os.path.realpath(sys.executable), alias)
     for name in DEVICES:
-        _bind(f"/dev/{name}", folder, devices=True)
+        _bind(f"/dev/{name}", f"/dev/{name}", folder, devices=True)
     for name, target in LINKS.items():
         os.symlink(target, os.path.join(folder, name))
     if keep_proc:
@@ -108,8 +111,8 @@ def _link(path: str, root: str) -> None:
         os.symlink(os.path.realpath(path), target)
 
 
-def _bind(source: str, root: str, *, devices: bool = False) -> None:
-    target = os.path.join(root, source.lstrip("/"))
+def _bind(source: str, path: str, root: str, *, devices: bool = False) -> None:
+    target = os.path.join(root, path.lstrip("/"))
     if os.path.isdir(source):
         os.makedirs(target, exist_ok=True)
     else:

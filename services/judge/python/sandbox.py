@@ -20,6 +20,7 @@ import warden
 from bubblewrap import Wrapping
 from cgroups import SlotGroups
 from channel import Channel
+from dialogue import Abandoned, Dialogue
 from limits import Limits
 from program import KINDS
 from warden import Keep
@@ -32,10 +33,6 @@ _SHORTEST_NAP = 0.002
 _PROMPTLY = 10.0
 # A run that waits for a busy machine is given that time back, until its wall time is so many times the limit.
 _MOST_STRETCH = 4.0
-
-
-class Abandoned(Exception):
-    """The judge no longer wants the answer, or is gone."""
 
 
 class SandboxFailed(Exception):
@@ -66,6 +63,7 @@ class Submission:
     source: bytes
     artefact: bytes  # of an earlier compilation; empty for none
     files: list[tuple[str, bytes]]
+    arguments: list[str]
 
 
 @dataclass
@@ -95,6 +93,7 @@ class Sandbox:
         self._pid: int | None = None
         self._channel: Channel | None = None
         self._folder: str | None = None
+        self._dialogue: Dialogue | None = None  # of the current run
         self._cpu_seen = 0.0  # seconds of the current run, when last looked at
         self._peak_at_end = 0  # bytes
         self.artefact = b""  # what the program was compiled to, once it is
@@ -124,7 +123,8 @@ class Sandbox:
         kills = self._groups.out_of_memory_kills() if self._groups else 0
         contents = [submission.source, submission.artefact, *(content for _, content in submission.files)]
         handed = [_in_memory(content) for content in contents]
-        names = {"language": submission.language, "files": [path for path, _ in submission.files]}
+        paths = [path for path, _ in submission.files]
+        names = {"language": submission.language, "files": paths, "arguments": submission.arguments}
         self._channel.send(marshal.dumps(names), handed)
         _close_all(handed)
         try:
@@ -142,8 +142,9 @@ class Sandbox:
     def _short(self, kills: int) -> bool:
         return self._groups is not None and self._groups.out_of_memory_kills() > kills
 
-    def run(self, kind: str, payload: bytes) -> Run:
+    def run(self, kind: str, payload: bytes, dialogue: Dialogue | None = None) -> Run:
         """Runs the program once; after a run that is not clean, the sandbox must not be used again."""
+        self._dialogue = dialogue
         assert self._channel is not None
         groups = self._groups
         kills = groups.out_of_memory_kills() if groups else 0
@@ -158,6 +159,8 @@ class Sandbox:
             self._await_promptly()
             nonce = os.urandom(warden.NONCE_BYTES)
             self._channel.send(nonce)
+            if dialogue is not None:
+                dialogue.listen()
             outputs = dict(zip(pipes, run.outputs, strict=True))
             message, limit = self._await_message((run, outputs), self._limits.cpu_seconds, self._limits.wall_seconds)
             if limit:
@@ -173,6 +176,8 @@ class Sandbox:
         finally:
             run.wall_seconds = time.monotonic() - started
             self._drain(run, pipes)
+            if dialogue is not None:
+                dialogue.close()
         if self._pid is None:
             run.cpu_seconds = groups.cpu_seconds() - before if groups else self._cpu_seen
             run.peak_bytes = self._peak_at_end
@@ -214,7 +219,8 @@ class Sandbox:
         """Orders a run; the reading ends of its standard output, standard error and report."""
         assert self._channel is not None
         pipes = [os.pipe() for _ in range(3)]
-        theirs = [_in_memory(payload), *(writing for _, writing in pipes)]
+        given = _in_memory(payload) if self._dialogue is None else self._dialogue.open()
+        theirs = [given, *(writing for _, writing in pipes)]
         user = self._sandboxes.keep.user
         if user is not None:
             for descriptor in theirs:
@@ -265,6 +271,7 @@ class Sandbox:
         poller.register(self._channel, select.POLLIN)
         for pipe in draining[1] if draining else ():
             poller.register(pipe, select.POLLIN)
+        feeding: int | None = None
         look_at = started + cpu
         ends_at = started + wall
         while True:
@@ -284,11 +291,21 @@ class Sandbox:
             replied = False
             for descriptor, _ in poller.poll(max(0.0, nap) * 1e3 + 1):
                 if descriptor == self._requests:
-                    raise Abandoned
-                if descriptor == self._channel.fileno():
+                    if self._dialogue is None or draining is None:
+                        raise Abandoned
+                    self._dialogue.take()
+                elif descriptor == feeding and self._dialogue is not None:
+                    self._dialogue.feed()
+                elif descriptor == self._channel.fileno():
                     replied = True
                 elif draining is not None and not self._read_some(draining[0], draining[1][descriptor], descriptor):
                     poller.unregister(descriptor)
+            waiting = self._dialogue.waiting() if self._dialogue is not None else None
+            if feeding is not None and waiting is None:
+                poller.unregister(feeding)
+            if feeding is None and waiting is not None:
+                poller.register(waiting, select.POLLOUT)
+            feeding = waiting
             if draining is not None and draining[0].over:
                 return b"", "output"
             if replied:
@@ -340,6 +357,8 @@ class Sandbox:
         piece = os.read(pipe, _READ)
         room = self._limits.output_bytes - sum(map(len, run.outputs))
         output += piece[:room]
+        if self._dialogue is not None and output is run.outputs[0] and piece:
+            self._dialogue.tell(piece[:room])
         run.over = run.over or len(piece) > room
         return bool(piece)
 

@@ -22,7 +22,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import bubblewrap
@@ -37,6 +37,7 @@ import wire
 import zygote
 from cgroups import SlotGroups
 from every_language import LANGUAGES
+from languages import Toolchain
 from owner import is_left_behind, own_name
 from program import prepare_interpreter
 from sandbox import Sandboxes
@@ -71,11 +72,19 @@ class Options:
     language: str
     toolchains: dict[str, str]
     bubblewrap: str
+    stores: dict[str, str] = field(default_factory=dict)
 
-    def beside(self) -> list[str]:
-        """What of the machine the programs see beside Python."""
-        toolchain = self.toolchains[self.language]
-        return [folder.format(toolchain) for folder in LANGUAGES[self.language].folders]
+    def toolchain(self) -> Toolchain:
+        """That of the slot's language, where it is on the machine."""
+        return Toolchain(self.toolchains[self.language], self.stores.get(self.language, ""))
+
+    def moved(self) -> dict[str, str]:
+        """What of the machine the programs see elsewhere; NoIsolation when this user may not read it."""
+        moved = LANGUAGES[self.language].moved(self.toolchain())
+        for path in moved.values():
+            if not os.access(path, os.R_OK):
+                raise NoIsolation(f"The toolchain of {self.language} at {path} is not for this user to read.")
+        return moved
 
 
 def main(options: Options) -> None:
@@ -167,8 +176,9 @@ def _isolate(options: Options, rootless: bool, groups: SlotGroups | None) -> San
             files[native.DRIVER] = file.read()
     call_filter = seccomp.build_filter(syscalls.MACHINE)
     proc = _open_proc()
+    beside, moved = LANGUAGES[options.language].beside(), options.moved()
     try:
-        root.enter_minimal_root(keep_proc=rootless, beside=options.beside(), files=files)
+        root.enter_minimal_root(keep_proc=rootless, beside=beside, moved=moved, files=files)
     except OSError as error:
         raise NoIsolation(_NOTHING_ISOLATES.format(error.strerror)) from error
     return Sandboxes(
@@ -191,7 +201,8 @@ def _wrap(options: Options, groups: hierarchy.ControlGroups | None, folder: str)
     syscalls.adopt_orphans()  # a warden, when the bwrap above it is gone
     troubles: list[str] = []
     for masked in (False, True):
-        wrapping = bubblewrap.Wrapping(options.bubblewrap, keep, options.beside(), folder, masked=masked)
+        seen = LANGUAGES[options.language].beside(), options.moved()
+        wrapping = bubblewrap.Wrapping(options.bubblewrap, keep, *seen, folder, masked=masked)
         trouble = wrapping.probe()
         if trouble is None:
             return Sandboxes(keep, 0, False, _open_proc(), groups.own if groups is not None else None, wrapping)
@@ -212,6 +223,9 @@ def _keep(
     control_groups: bool,
     wrapped: bool = False,
 ) -> Keep:
+    toolchain = options.toolchain()
+    if call_filter:
+        toolchain = LANGUAGES[options.language].within(toolchain)
     return Keep(
         isolated=bool(call_filter),
         user=user,
@@ -221,7 +235,8 @@ def _keep(
         call_filter=call_filter,
         late_filter=seccomp.build_late_filter(syscalls.MACHINE) if call_filter else b"",
         control_groups=control_groups,
-        toolchains=options.toolchains,
+        toolchains={**options.toolchains, options.language: toolchain.path},
+        stores={options.language: toolchain.store} if toolchain.store else {},
         wrapped=wrapped,
     )
 

@@ -1,7 +1,7 @@
 """The supervisor of a slot: takes submissions from the judge, runs each in a fresh sandbox, says what happened.
 
 It sees submissions, so it never forks; the zygote clones the sandboxes. Expected outputs never come here either: the
-judge compares. A request is `{"language", "limits", "sourceBytes", "artefactBytes", "files": [{"path", "bytes"}],
+judge compares. A request is `{"language", "limits", "arguments", "sourceBytes", "artefactBytes", "files": [{"path", "bytes"}],
 "runs": [{"kind", "bytes"}]}` followed by those bytes; the answers are the events `compiled`, with the artefact where
 there is a new one, or `compileError`, then `ran` per run, then `done`; or `failed`, with a message, where the sandbox
 itself went wrong. `{"abandon": true}` meanwhile kills the submission, which is then answered by `abandoned`.
@@ -14,10 +14,11 @@ from typing import Any
 
 import wire
 from channel import Channel
+from dialogue import Abandoned, Dialogue, skip
 from every_language import LANGUAGES
 from languages import COMPILE_LIMITS
 from limits import Limits
-from sandbox import Abandoned, Run, Sandbox, SandboxFailed, Sandboxes, Submission
+from sandbox import Run, Sandbox, SandboxFailed, Sandboxes, Submission
 
 
 def serve(requests: int, answers: int, zygote: Channel, sandboxes: Sandboxes) -> None:
@@ -25,13 +26,14 @@ def serve(requests: int, answers: int, zygote: Channel, sandboxes: Sandboxes) ->
     while True:
         try:
             header = wire.read_header(requests)
-            if "abandon" in header:
+            if skip(requests, header):
                 continue  # too late: that submission was answered
             blobs = _Blobs(requests, header)
             try:
                 last = _judge(answers, requests, header, blobs, zygote, sandboxes)
-            except Abandoned:
-                wire.read_header(requests)  # the word that said so
+            except Abandoned as abandoned:
+                if not abandoned.heard:
+                    wire.read_header(requests)  # the word that said so
                 last = {"event": "abandoned"}
             except (SandboxFailed, OSError) as error:
                 last = {"event": "failed", "message": str(error)}
@@ -47,7 +49,7 @@ class _Blobs:
         source = wire.read_exactly(requests, header["sourceBytes"])
         artefact = wire.read_exactly(requests, header["artefactBytes"])
         files = [(file["path"], wire.read_exactly(requests, file["bytes"])) for file in header["files"]]
-        self.submission = Submission(header["language"], source, artefact, files)
+        self.submission = Submission(header["language"], source, artefact, files, header["arguments"])
         self.runs = [(run["kind"], wire.read_exactly(requests, run["bytes"])) for run in header["runs"]]
 
 
@@ -60,8 +62,8 @@ def _judge(
     sandboxes: Sandboxes,
 ) -> dict[str, Any]:
     """Runs the submission, in as many sandboxes as it spoils; the last event."""
-    limits = Limits.parse(header["limits"])
     submission = blobs.submission
+    limits = LANGUAGES[submission.language].widen(Limits.parse(header["limits"]))
     if LANGUAGES[submission.language].compiled and not submission.artefact:
         # A sandbox of its own, with the compiler's limits and none of the program's files.
         compiler = Sandbox(requests, zygote, sandboxes, COMPILE_LIMITS)
@@ -83,7 +85,8 @@ def _judge(
             while True:
                 if done == len(blobs.runs):
                     return {"event": "done"}
-                run = sandbox.run(*blobs.runs[done])
+                kind, payload = blobs.runs[done]
+                run = sandbox.run(kind, payload, Dialogue(requests, answers) if kind == "dialogue" else None)
                 _tell(answers, done, run)
                 done += 1
                 if not run.clean:

@@ -19,7 +19,7 @@ import limits as bounds
 import native
 import syscalls
 from channel import Channel
-from languages import Language, Program, Refused
+from languages import Language, Program, Refused, Toolchain
 from limits import Limits
 from program import KINDS
 
@@ -54,6 +54,7 @@ class Keep:
         late_filter: bytes,
         control_groups: bool,
         toolchains: dict[str, str],
+        stores: dict[str, str],
         wrapped: bool,
     ) -> None:
         self.isolated = isolated  # in namespaces of its own; otherwise an ordinary process (--sandbox=none)
@@ -64,7 +65,8 @@ class Keep:
         self.call_filter = call_filter
         self.late_filter = late_filter  # for a run beside: what its warden needs
         self.control_groups = control_groups
-        self.toolchains = toolchains  # by language: the path of its interpreter or compiler
+        self.toolchains = toolchains  # by language: the path of its interpreter or compiler, as sandboxes see it
+        self.stores = stores  # by language: what the judge has made ready for its compiler, likewise
         self.wrapped = wrapped  # bubblewrap makes the sandboxes
 
 
@@ -142,11 +144,12 @@ def _serve(channel: Channel, keep: Keep, limits: Limits, languages: dict[str, La
     source, artefact = _read_all(files[0]), _read_all(files[1])
     for path, file in zip(submission["files"], files[2:], strict=True):
         _put_file(folder, path, file)
-    language = languages[submission["language"]]
+    name = submission["language"]
+    language, toolchain = languages[name], Toolchain(keep.toolchains[name], keep.stores.get(name, ""))
     if not keep.control_groups:
         bounds.restrict_memory(limits, reserves=language.reserves_memory)
     try:
-        program = language.prepare(source, artefact, keep.toolchains[submission["language"]], folder)
+        program = language.prepare(source, artefact, toolchain, folder)
     except Refused as refusal:
         channel.send(COMPILE_ERROR + marshal.dumps(refusal.trouble))
         return
@@ -163,7 +166,7 @@ def _serve(channel: Channel, keep: Keep, limits: Limits, languages: dict[str, La
         before = _folder_state(keep, folder)
         child = syscalls.fork_quickly()
         if child == 0:
-            _become_program(KINDS[order[0]], files, program, keep, limits, folder)
+            _become_program(KINDS[order[0]], files, program, keep, limits, folder, submission["arguments"])
         for file in files:
             os.close(file)
         channel.send(STARTED)
@@ -173,11 +176,14 @@ def _serve(channel: Channel, keep: Keep, limits: Limits, languages: dict[str, La
         channel.send(ENDED + ENDING.pack(nonce, status, int(cpu * 1e6), peak, clean))
 
 
-def _become_program(kind: str, files: list[int], program: Program, keep: Keep, limits: Limits, folder: str) -> NoReturn:
+def _become_program(
+    kind: str, files: list[int], program: Program, keep: Keep, limits: Limits, folder: str, arguments: list[str]
+) -> NoReturn:
     """In the child: takes its descriptors (payload, stdout, stderr, report), closes all others, runs the program."""
     try:
         payload, out, err, report = files
-        if kind == "stdio":
+        if kind in ("stdio", "dialogue"):
+            kind = "stdio"
             os.dup2(payload, 0)  # otherwise standard input stays /dev/null
         os.dup2(out, 1)
         os.dup2(err, 2)
@@ -193,7 +199,7 @@ def _become_program(kind: str, files: list[int], program: Program, keep: Keep, l
             syscalls.install_filter(keep.late_filter)
         else:
             syscalls.die_with_parent()
-        program.run(kind, folder, limits)
+        program.run(kind, folder, limits, arguments)
     finally:
         _exit(70)
 

@@ -1,6 +1,7 @@
 /** The room's settings, from environment variables and the one flag that has to be said in so many words. */
 import { availableParallelism } from 'node:os';
 import { readSettings, roomSettings, setting, SettingsError, type SettingValues } from '@backsight/rpc';
+import { dockerSettings } from './sandbox/docker/settings.js';
 import { type LanguageName, languageNames } from './sandbox/find-toolchains.js';
 import { sandboxChoices } from './sandbox/open-sandbox.js';
 
@@ -10,6 +11,12 @@ const settings = {
   sandbox: setting.choice('BACKSIGHT_SANDBOX', sandboxChoices, 'auto'),
   python: setting.maybe(setting.path('BACKSIGHT_PYTHON', 'the path of a CPython 3.10 or newer')),
   languages: setting.maybe(languageList('BACKSIGHT_JUDGE_LANGUAGES')),
+  java: setting.maybe(setting.path('BACKSIGHT_JUDGE_JAVA', 'the path of the javac of a JDK 11 or newer')),
+  rust: setting.maybe(setting.path('BACKSIGHT_JUDGE_RUST', 'the path of rustc')),
+  go: setting.maybe(setting.path('BACKSIGHT_JUDGE_GO', 'the path of go')),
+  store: setting.maybe(setting.path('BACKSIGHT_JUDGE_STORE', 'a folder for what compilers need made ready')),
+  searchPath: setting.text('PATH', 'folders of programs, separated by colons', ''),
+  ...dockerSettings,
   // One more than there are cores: a slot that waits for its own processes leaves its core to another.
   slots: setting.integer('BACKSIGHT_JUDGE_SLOTS', 1, 256, availableParallelism() + 1),
   maxQueued: setting.integer('BACKSIGHT_JUDGE_MAX_QUEUED', 0, 1_000_000, 4096),

@@ -13,6 +13,8 @@ import { Judge } from './judging/judge.js';
 import { judgeMetrics } from './judging/judge-metrics.js';
 import { Queue } from './judging/queue.js';
 import { VerdictCache } from './judging/verdict-cache.js';
+import { daemonOf } from './sandbox/docker/settings.js';
+import { usualStore } from './sandbox/go-library.js';
 import { openSandbox, type OpenSandboxOptions } from './sandbox/open-sandbox.js';
 
 /** Serves JudgeService and, where there are tasks, EnvironmentService on one address. */
@@ -66,8 +68,13 @@ export async function startJudge(config: JudgeConfig, logger: Logger): Promise<S
 
 /** What the settings say of the sandbox. */
 export function sandboxOptions(config: JudgeConfig, logger: Logger): OpenSandboxOptions {
-  const { sandbox: choice, slots, python, languages } = config;
-  return { choice, slots, python, languages, logger };
+  const { sandbox: choice, slots, python, languages, java, rust, go, searchPath } = config;
+  const places = {
+    set: { java, rust, go },
+    folders: searchPath.split(':').filter((folder) => folder.startsWith('/')),
+    store: config.store ?? usualStore(),
+  };
+  return { choice, slots, python, languages, places, docker: daemonOf(config), logger };
 }
 
 function codingService(config: JudgeConfig, tasks: readonly CodingTask[], judge: Judge, logger: Logger) {

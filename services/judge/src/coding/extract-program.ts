@@ -20,6 +20,9 @@ const tagsOf: Readonly<Record<string, readonly string[]>> = {
   python: ['python', 'python3', 'py', 'py3', 'python2'],
   cpp: ['cpp', 'c++', 'cxx', 'cc', 'c++17', 'c++20'],
   javascript: ['javascript', 'js', 'node', 'nodejs', 'mjs'],
+  java: ['java', 'java8', 'java11', 'java17', 'java21'],
+  rust: ['rust', 'rs'],
+  go: ['go', 'golang'],
 };
 /** Tags of text that holds blocks of its own. */
 const containers = ['markdown', 'md'];

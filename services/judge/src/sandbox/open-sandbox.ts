@@ -1,21 +1,28 @@
 /** Opens the sandbox that the settings ask for, and lets no program near one that does not hold. */
 import { IsolationTier } from '@backsight/contract/judge';
 import type { Logger } from '@backsight/rpc';
+import { openDockerSandbox } from './docker/docker-sandbox.js';
+import type { NamedDaemon } from './docker/settings.js';
 import { breachOf, examine } from './doctor.js';
 import { findBubblewrap } from './find-bubblewrap.js';
+import type { Places } from './find-compiler.js';
 import { findToolchains, type LanguageName } from './find-toolchains.js';
+import { thisMachine } from './machine.js';
 import { NoSandbox, type Sandbox } from './sandbox.js';
 import { openSlotSandbox, type SlotSandboxOptions } from './slot-sandbox.js';
 
 /** The kinds of sandbox; `none` is one in name only. */
-export const sandboxKinds = ['zygote', 'bubblewrap', 'none'] as const;
+export const sandboxKinds = ['docker', 'docker-one-shot', 'zygote', 'bubblewrap', 'none'] as const;
 export type SandboxKind = (typeof sandboxKinds)[number];
 
-/** Which sandbox; `auto` takes the fastest of the strongest that this machine has, and never none. */
+/**
+ * Which sandbox; `auto` takes Docker's where a daemon is named, and no other then; otherwise the fastest of the strongest
+ * that this machine has by itself; and never none.
+ */
 export const sandboxChoices = ['auto', ...sandboxKinds] as const;
 export type SandboxChoice = (typeof sandboxChoices)[number];
 
-/** In the order in which `auto` tries them. */
+/** Those that ask nobody, in the order in which `auto` tries them. */
 export const isolatingKinds = ['zygote', 'bubblewrap'] as const satisfies readonly SandboxKind[];
 
 /** What to open. */
@@ -27,14 +34,17 @@ export interface OpenSandboxOptions {
   readonly python: string | undefined;
   /** By default all whose toolchain is found. */
   readonly languages: readonly LanguageName[] | undefined;
+  readonly docker: NamedDaemon;
+  /** Where to look for compilers, beside the usual places. */
+  readonly places?: Places;
   readonly logger: Logger;
 }
 
 /** Starts the sandbox and examines it. Throws NoSandbox, with one sentence, when nothing isolates or an attack gets through. */
 export async function openSandbox(options: OpenSandboxOptions): Promise<Sandbox> {
-  const { choice, logger } = options;
+  const { choice, docker, logger } = options;
   const open = opener(options);
-  const sandbox = choice === 'auto' ? await openFirst(open) : await open(choice);
+  const sandbox = await openFirst(open, kindsToTry(choice, docker.named));
   if (sandbox.tier === IsolationTier.NONE) {
     logger.warn('--sandbox=none: programs run as ordinary processes of this user and can do all that it can');
     return sandbox;
@@ -54,16 +64,23 @@ export async function openSandbox(options: OpenSandboxOptions): Promise<Sandbox>
 
 /** Opens sandboxes of any kind, which nobody has examined yet. They throw NoSandbox where there is none. */
 export function opener(options: Omit<OpenSandboxOptions, 'choice'>): (kind: SandboxKind) => Promise<Sandbox> {
-  const { slots, python, languages, logger } = options;
+  const { slots, python, languages, places = {}, logger } = options;
   const onComplaint = (line: string): void => {
     logger.warn({ line }, 'a sandbox slot complains');
   };
-  return async (kind) =>
-    openKind(kind, { slots, toolchains: await findToolchains(languages, python), onComplaint });
+  return async (kind) => {
+    if (kind === 'docker' || kind === 'docker-one-shot') {
+      const oneShot = kind === 'docker-one-shot';
+      return openDockerSandbox({ ...options.docker, slots, oneShot, languages, onComplaint });
+    }
+    const walked = kind === 'bubblewrap';
+    const toolchains = await findToolchains(languages, python, thisMachine, { ...places, walked });
+    return openKind(kind, { slots, toolchains, onComplaint });
+  };
 }
 
 async function openKind(
-  kind: SandboxKind,
+  kind: Exclude<SandboxKind, 'docker' | 'docker-one-shot'>,
   options: Pick<SlotSandboxOptions, 'slots' | 'toolchains' | 'onComplaint'>,
 ): Promise<Sandbox> {
   switch (kind) {
@@ -75,10 +92,19 @@ async function openKind(
   }
 }
 
-/** Opens the first of the isolating kinds that there is; where there is none, says why there is not the first of them. */
-export async function openFirst(open: (kind: SandboxKind) => Promise<Sandbox>): Promise<Sandbox> {
+/** The kinds that a choice stands for, the first of which that there is gets opened. */
+export function kindsToTry(choice: SandboxChoice, daemonIsNamed: boolean): readonly SandboxKind[] {
+  if (choice !== 'auto') return [choice];
+  return daemonIsNamed ? ['docker'] : isolatingKinds;
+}
+
+/** Opens the first of these kinds that there is; where there is none, says why there is not the first of them. */
+export async function openFirst(
+  open: (kind: SandboxKind) => Promise<Sandbox>,
+  kinds: readonly SandboxKind[] = isolatingKinds,
+): Promise<Sandbox> {
   const refusals: NoSandbox[] = [];
-  for (const kind of isolatingKinds) {
+  for (const kind of kinds) {
     try {
       return await open(kind);
     } catch (error) {

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { it } from '@jest/globals';
 import { findBubblewrap } from './find-bubblewrap.js';
 import { findToolchains } from './find-toolchains.js';
+import { usualStore } from './go-library.js';
+import { thisMachine } from './machine.js';
 import { NoSandbox, type Sandbox } from './sandbox.js';
 import { openSlotSandbox } from './slot-sandbox.js';
 
@@ -24,10 +26,23 @@ export async function whyNoSandbox(kind: RealKind = 'zygote'): Promise<string | 
   }
 }
 
-const languages = (await findToolchains(undefined, undefined).catch(() => [])).map(({ name }) => name);
+const toolchains = (kind: RealKind) =>
+  findToolchains(undefined, undefined, thisMachine, {
+    store: usualStore(),
+    walked: kind === 'bubblewrap',
+  });
+const found: Readonly<Record<RealKind, readonly string[]>> = {
+  zygote: await namesOf('zygote'),
+  bubblewrap: await namesOf('bubblewrap'),
+};
+
+async function namesOf(kind: RealKind): Promise<readonly string[]> {
+  return (await toolchains(kind).catch(() => [])).map(({ name }) => name);
+}
 
 /** `it` for tests in a language; skipped by name where this machine has no toolchain of it. */
-export const itIn = (language: string): typeof it.skip => (languages.includes(language) ? it : it.skip);
+export const itIn = (language: string, kind: RealKind = 'zygote'): typeof it.skip =>
+  found[kind].includes(language) ? it : it.skip;
 
 /** The sandbox; whoever opens it closes it. */
 export async function openRealSandbox({
@@ -38,7 +53,7 @@ export async function openRealSandbox({
     slots,
     isolation: kind,
     ...(kind === 'bubblewrap' ? { bubblewrap: await findBubblewrap() } : {}),
-    toolchains: await findToolchains(undefined, undefined),
+    toolchains: await toolchains(kind),
     firstUser: testUsers.first,
     onComplaint: () => undefined,
   });

@@ -10,7 +10,7 @@ export interface Sandbox {
   readonly name: string;
   readonly tier: IsolationTier;
   readonly languages: readonly SandboxLanguage[];
-  /** Programs run side by side; one more than that is a bug of the caller. */
+  /** Programs run side by side, each with a companion; one more than that is a bug of the caller. */
   readonly capacity: number;
   /**
    * Prepares the program, then runs it once per run, in order, with fresh state each time, and tells of each.
@@ -38,7 +38,11 @@ export interface SandboxJob {
   readonly language: string;
   /** The language whose toolchain the program sees. Default: its own. */
   readonly surroundings?: string;
+  /** The program runs beside another one that takes a place, and takes none: an interactor. Default: false. */
+  readonly companion?: boolean;
   readonly source: string;
+  /** Arguments of the program. Default: none. */
+  readonly arguments?: readonly string[];
   /** Files to put into the working folder, for programs that are run once. */
   readonly files: readonly SandboxFile[];
   readonly runs: readonly SandboxRun[];
@@ -58,7 +62,9 @@ export type SandboxRun =
   /** Calls a function with arguments that are JSON values; the report holds its result. */
   | { readonly kind: 'call'; readonly name: string; readonly argumentsJson: readonly string[] }
   /** Runs code after the program; the report holds the token if it came to its end. */
-  | { readonly kind: 'check'; readonly code: string; readonly token: string };
+  | { readonly kind: 'check'; readonly code: string; readonly token: string }
+  /** Reads what comes while it runs, and is heard while it runs: its output is told piece by piece. Alone in its job. */
+  | { readonly kind: 'dialogue'; readonly incoming: AsyncIterable<Uint8Array> };
 
 /** What one run may use. */
 export interface RunLimits {
@@ -78,6 +84,8 @@ export type SandboxEvent =
   | { readonly kind: 'compiled' }
   /** The last event: nothing was run. */
   | { readonly kind: 'compile-error'; readonly error: CompileError }
+  /** In a dialogue: a piece of standard output, which its ending will hold again. */
+  | { readonly kind: 'wrote'; readonly piece: Uint8Array }
   | { readonly kind: 'ran'; readonly run: number; readonly ending: RunEnding };
 
 /** Why a program cannot be run at all. */

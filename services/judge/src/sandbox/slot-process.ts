@@ -24,6 +24,8 @@ export interface SlotOptions {
   readonly language: string;
   /** Paths of interpreters and compilers, by language. */
   readonly toolchains: Readonly<Record<string, string>>;
+  /** Folders of what their compilers need made ready, by language. */
+  readonly stores: Readonly<Record<string, string>>;
   /** Gets what the slot writes to standard error, line by line. */
   readonly onComplaint: (line: string) => void;
 }
@@ -48,6 +50,8 @@ export type SlotTier = 'container' | 'control-groups' | 'namespaces' | 'none';
 const size = z.int().min(0);
 const message = z.discriminatedUnion('event', [
   z.object({ event: z.literal('compiled'), artefactBytes: size }),
+  z.object({ event: z.literal('listening') }),
+  z.object({ event: z.literal('wrote'), bytes: size }),
   z.object({
     event: z.literal('compileError'),
     error: z.object({ type: z.string(), message: z.string(), lines: z.array(z.int()) }),
@@ -137,6 +141,7 @@ export class SlotProcess {
     signal.throwIfAborted();
     this.channel.requests.write(encodeJob(job, artefact.known ?? Buffer.alloc(0)));
     let finished = false;
+    let ended = false; // the run, to which nothing is to be said any more
     const abandon = (): void => {
       if (finished || !this.alive) return;
       this.channel.requests.write(encodeFrame({ abandon: true }));
@@ -160,12 +165,19 @@ export class SlotProcess {
           return;
         }
         signal.throwIfAborted();
+        if (event.kind === 'listening') {
+          const [run] = job.runs;
+          if (run?.kind === 'dialogue') void this.speak(run.incoming, () => ended || !this.alive);
+          continue;
+        }
+        if (event.kind === 'ran') ended = true;
         yield event;
       }
     } catch (error) {
       if (error instanceof SandboxFailure && this.alive) finished = true;
       throw error;
     } finally {
+      ended = true;
       clearTimeout(stuck);
       signal.removeEventListener('abort', abandon);
       if (!finished && this.alive) {
@@ -193,8 +205,19 @@ export class SlotProcess {
     clearTimeout(timer);
   }
 
+  /** Says what comes to a program that listens, until it is over. */
+  private async speak(incoming: AsyncIterable<Uint8Array>, over: () => boolean): Promise<void> {
+    for await (const piece of incoming) {
+      if (over()) return;
+      this.channel.requests.write(encodeFrame({ say: piece.length }, [piece]));
+    }
+    if (!over()) this.channel.requests.write(encodeFrame({ hush: true }));
+  }
+
   /** The next event; undefined after the last one. */
-  private async next(keep: Artefact['keep']): Promise<SandboxEvent | undefined> {
+  private async next(
+    keep: Artefact['keep'],
+  ): Promise<SandboxEvent | { readonly kind: 'listening' } | undefined> {
     const header = await this.read();
     switch (header.event) {
       case 'done':
@@ -207,6 +230,10 @@ export class SlotProcess {
         return { kind: 'compiled' };
       case 'compileError':
         return { kind: 'compile-error', error: header.error };
+      case 'listening':
+        return { kind: 'listening' };
+      case 'wrote':
+        return { kind: 'wrote', piece: await this.reader.readBytes(header.bytes) };
       case 'ran': {
         const stdout = await this.reader.readBytes(header.stdoutBytes);
         const stderr = await this.reader.readBytes(header.stderrBytes);
@@ -246,12 +273,14 @@ export class SlotProcess {
   }
 }
 
-function encodeJob({ language, source, files, runs, limits }: SandboxJob, artefact: Uint8Array): Buffer {
+function encodeJob(job: SandboxJob, artefact: Uint8Array): Buffer {
+  const { language, source, files, runs, limits } = job;
   const sourceBytes = Buffer.from(source);
   const payloads = runs.map(payload);
   const header = {
     language,
     limits,
+    arguments: job.arguments ?? [],
     sourceBytes: sourceBytes.length,
     artefactBytes: artefact.length,
     files: files.map(({ path, content }) => ({ path, bytes: content.length })),
@@ -270,5 +299,7 @@ function payload(run: SandboxRun): Uint8Array {
       );
     case 'check':
       return Buffer.from(`${run.token}\n${run.code}`);
+    case 'dialogue':
+      return Buffer.alloc(0);
   }
 }

@@ -37,6 +37,9 @@ export async function openSlotSandbox(options: SlotSandboxOptions): Promise<Sand
   const [python] = toolchains;
   if (python?.name !== 'python') throw new TypeError('the first toolchain is that of Python');
   const paths = Object.fromEntries(toolchains.map(({ name, path }) => [name, path]));
+  const stores = Object.fromEntries(
+    toolchains.flatMap(({ name, store }) => (store === undefined ? [] : [[name, store]])),
+  );
   const startProcess = (index: number, language: string): Promise<SlotProcess> =>
     SlotProcess.start({
       python: python.path,
@@ -45,6 +48,7 @@ export async function openSlotSandbox(options: SlotSandboxOptions): Promise<Sand
       user: firstUser + index,
       language,
       toolchains: paths,
+      stores,
       onComplaint,
     });
 
@@ -88,6 +92,12 @@ export async function openSlotSandbox(options: SlotSandboxOptions): Promise<Sand
     throw failed.reason;
   }
   idle.push(...rest);
+  // One beside each, with processes of its own that start when first needed.
+  const companions = Array.from({ length: slots }, (_, index): Slot => ({
+    index: slots + index,
+    processes: new Map(),
+  }));
+  for (const companion of companions) all.add(companion);
 
   const artefacts = new ArtefactCache(artefactBytes);
   return {
@@ -97,12 +107,15 @@ export async function openSlotSandbox(options: SlotSandboxOptions): Promise<Sand
     capacity: slots,
 
     async *execute(job: SandboxJob, signal: AbortSignal): AsyncGenerator<SandboxEvent, void, void> {
-      const slot = idle.pop();
+      const places = job.companion === true ? companions : idle;
+      const slot = places.pop();
       if (slot === undefined) throw new SandboxFailure('every slot of the sandbox is taken');
       try {
         if (closed) throw new SandboxFailure('the sandbox is closed');
+        const toolchain = toolchains.find(({ name }) => name === job.language);
+        const { version = '' } = toolchain ?? {};
+        await prepared(toolchain, signal);
         const process = await processOf(slot, job.surroundings ?? job.language);
-        const { version = '' } = toolchains.find(({ name }) => name === job.language) ?? {};
         const key = artefactKey(job.language, version, job.source);
         yield* process.execute(job, signal, {
           known: artefacts.get(key),
@@ -111,12 +124,29 @@ export async function openSlotSandbox(options: SlotSandboxOptions): Promise<Sand
           },
         });
       } finally {
-        idle.push(slot);
+        places.push(slot);
       }
     },
 
     close,
   };
+}
+
+/** Waits until a compiler has what it needs, as long as somebody wants its work. */
+async function prepared({ name, ready }: Partial<Toolchain> = {}, signal: AbortSignal): Promise<void> {
+  if (ready === undefined) return;
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => {
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- a signal's reason is what it is
+      reject(signal.reason);
+    });
+  });
+  await Promise.race([ready(), aborted]).catch((error: unknown) => {
+    signal.throwIfAborted();
+    throw new SandboxFailure(`what the compiler of ${name ?? ''} needs could not be made ready`, {
+      cause: error,
+    });
+  });
 }
 
 interface Slot {
