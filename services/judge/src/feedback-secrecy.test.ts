@@ -29,6 +29,24 @@ const testOf = (text: fc.Arbitrary<string>, hidden: boolean): fc.Arbitrary<Test>
       hidden: fc.constant(hidden),
     }),
     fc.record({ kind: fc.constant('assert' as const), code: text, hidden: fc.constant(hidden) }),
+    fc.record({
+      kind: fc.constant('interactive' as const),
+      input: text,
+      expected: text,
+      hidden: fc.constant(hidden),
+    }),
+  );
+
+/** What the runtimes of compiled languages say of a program's end. */
+const traceOf = (text: fc.Arbitrary<string>): fc.Arbitrary<string> =>
+  text.chain((words) =>
+    fc.constantFrom(
+      words,
+      `Exception in thread "main" java.lang.Error: ${words}\n\tat Main.main(Main.java:1)\n`,
+      `thread 'main' (1) panicked at main.rs:1:1:\n${words}\n`,
+      `panic: ${words}\n\ngoroutine 1 [running]:\nmain.main()\n\tmain.go:1\n`,
+      `terminate called after throwing an instance of 'E'\n  what():  ${words}\n`,
+    ),
   );
 
 /** Whatever a program can say, of what it was given. */
@@ -48,7 +66,7 @@ const endingOf = (text: fc.Arbitrary<string>): fc.Arbitrary<RunEnding> =>
     wallMs: fc.constant(1),
     peakMemoryBytes: fc.constant(1),
     stdout: text.map((each) => Buffer.from(each)),
-    stderr: text.map((each) => Buffer.from(each)),
+    stderr: traceOf(text).map((each) => Buffer.from(each)),
     report: fc
       .oneof(
         text.map((result) => ({ result: JSON.stringify(result) })),
@@ -69,8 +87,18 @@ const endingOf = (text: fc.Arbitrary<string>): fc.Arbitrary<RunEnding> =>
 
 const judged = fc.boolean().chain((hidden) => {
   const text = hidden ? secret : open;
-  return fc.record({ test: testOf(text, hidden), ending: endingOf(text) });
+  return fc.record({
+    test: testOf(text, hidden),
+    ending: endingOf(text),
+    // What a task's own program is taken to say, of any test.
+    ruling: fc.record({
+      verdict: fc.constantFrom(Verdict.ACCEPTED, Verdict.WRONG_ANSWER, Verdict.PRESENTATION_ERROR),
+      remark: text,
+    }),
+    transcript: text,
+  });
 });
+type Judged = typeof judged extends fc.Arbitrary<infer Run> ? Run : never;
 const optionsOf = fc.record<FeedbackOptions>({
   maxWrongAnswers: fc.integer({ min: 0, max: 9 }),
   selection: fc.constantFrom('shortest', 'random'),
@@ -78,10 +106,19 @@ const optionsOf = fc.record<FeedbackOptions>({
   maxCharacters: fc.integer({ min: 0, max: 3000 }),
 });
 
-function judge(runs: readonly { readonly test: Test; readonly ending: RunEnding }[], source: string) {
+function judge(runs: readonly Judged[], language: string, source: string) {
   const checker: Checker = { kind: CheckerKind.TRIMMED_LINES, absoluteTolerance: 0, relativeTolerance: 0 };
-  const fates = runs.map(({ test, ending }, index) =>
-    decideFate({ test, index, ending, checker, token: 'token', preludeLines: 1 }),
+  const fates = runs.map(({ test, ending, ruling, transcript }, index) =>
+    decideFate({
+      test,
+      index,
+      ending,
+      language,
+      checker,
+      token: 'token',
+      preludeLines: 1,
+      ...(test.kind === 'interactive' ? { ruling, transcript } : {}),
+    }),
   );
   const failure = fates.find(({ verdict }) => verdict !== Verdict.ACCEPTED);
   const judgement: Judgement = {
@@ -92,7 +129,7 @@ function judge(runs: readonly { readonly test: Test; readonly ending: RunEnding 
   };
   const tests = runs.map(({ test }) => test);
   const submission: Submission = {
-    language: 'python',
+    language,
     source,
     tests,
     checker,
@@ -108,10 +145,11 @@ describe('what a caller is told', () => {
     fc.assert(
       fc.property(
         fc.array(judged, { minLength: 1, maxLength: 8 }),
+        fc.constantFrom('python', 'cpp', 'java', 'rust', 'go'),
         open,
         optionsOf,
-        (runs, source, options) => {
-          const { submission, judgement } = judge(runs, source);
+        (runs, language, source, options) => {
+          const { submission, judgement } = judge(runs, language, source);
           const answer = { judgement, queueMs: 0, runMs: 0, cached: false };
           const response = JSON.stringify(packJudgement(submission, answer, options));
           expect(response).not.toMatch(secretLetters);
@@ -144,7 +182,7 @@ describe('what a caller is told', () => {
                 }
               : run,
           );
-          const [one, two] = [judge(runs, ''), judge(swapped, '')];
+          const [one, two] = [judge(runs, 'python', ''), judge(swapped, 'python', '')];
           expect(writeFeedback(two.submission, two.judgement, options)).toBe(
             writeFeedback(one.submission, one.judgement, options),
           );

@@ -40,7 +40,12 @@ const spoken: Readonly<Record<string, string>> = {
   python: 'Python',
   cpp: 'C++',
   javascript: 'JavaScript',
+  java: 'Java',
+  rust: 'Rust',
+  go: 'Go',
 };
+/** Languages whose programs a parser alone does not refuse. */
+const compiledLanguages: readonly string[] = ['cpp', 'java', 'rust', 'go'];
 /** The policy ran out of tokens before the program was whole. */
 export const cutOff = 'The answer was cut off before it ended. Answer more briefly.';
 
@@ -61,17 +66,21 @@ export function writeFeedback(
 ): string {
   const sourceLines = source.split('\n');
   if (judgement.compileError !== undefined) {
-    const header = language === 'cpp' ? 'Compile error' : 'Syntax error';
+    const header = compiledLanguages.includes(language) ? 'Compile error' : 'Syntax error';
     return clip([header, ...errorLines(judgement.compileError, sourceLines)], options);
   }
   const failures = publicFailures(tests, judgement.fates);
-  const error = failures.find(({ fate }) => fate.verdict === Verdict.RUNTIME_ERROR);
+  const error = failures.find(({ fate }) => errors.includes(fate.verdict));
   if (error !== undefined) return clip(runtimeError(error, sourceLines), options);
-  const limit = failures.find(({ fate }) => fate.verdict !== Verdict.WRONG_ANSWER);
+  const limit = failures.find(({ fate }) => !wrong.includes(fate.verdict));
   if (limit !== undefined) return clip(limitExceeded(limit), options);
   const blocks = choose(failures, options).map((failure) => wrongAnswer(failure).join('\n'));
   return clip([blocks.join('\n\n')], options);
 }
+
+const errors: readonly Verdict[] = [Verdict.RUNTIME_ERROR, Verdict.FORBIDDEN_CALL];
+/** A learner sees for itself that only blanks differ. */
+const wrong: readonly Verdict[] = [Verdict.WRONG_ANSWER, Verdict.PRESENTATION_ERROR];
 
 interface Failure {
   readonly test: Test;
@@ -88,7 +97,12 @@ function publicFailures(tests: readonly Test[], fates: readonly Fate[]): readonl
 function runtimeError({ test, fate }: Failure, sourceLines: readonly string[]): readonly string[] {
   const error = fate.error ?? { type: '', message: '', lines: [] };
   const failed = test.kind === 'assert' && error.lines.length === 0 ? checkLines(test.code, error) : [];
-  return [`Runtime error on test ${fate.test + 1}`, ...errorLines(error, sourceLines), ...failed];
+  return [
+    `Runtime error on test ${fate.test + 1}`,
+    ...errorLines(error, sourceLines),
+    ...failed,
+    ...talk({ test, fate }),
+  ];
 }
 
 /** `Name: message`, then the last lines of the submission on the way to it, innermost last. */
@@ -107,7 +121,7 @@ function errorLines(
 function limitExceeded({ test, fate }: Failure): readonly string[] {
   const number = fate.test + 1;
   if (fate.verdict === Verdict.TIME_LIMIT)
-    return [`Time limit exceeded on test ${number}`, ...given(test, fate.error)];
+    return [`Time limit exceeded on test ${number}`, ...given(test, fate.error), ...talk({ test, fate })];
   const what = fate.verdict === Verdict.MEMORY_LIMIT ? 'Memory' : 'Output';
   return [`${what} limit exceeded on test ${number}`];
 }
@@ -121,8 +135,12 @@ function wrongAnswer({ test, fate }: Failure): readonly string[] {
         header,
         ...given(test),
         ...labelled('Output:', output),
-        ...labelled('Expected:', test.expected),
+        // A checker may need no answer to compare with.
+        ...(test.expected === '' && fate.remark !== undefined ? [] : labelled('Expected:', test.expected)),
+        ...remark(fate),
       ];
+    case 'interactive':
+      return [header, ...talk({ test, fate }), ...remark(fate)];
     case 'call':
       return [
         header,
@@ -141,9 +159,22 @@ function wrongAnswer({ test, fate }: Failure): readonly string[] {
   }
 }
 
+/** What the task's checker or interactor had to say. */
+function remark({ remark: words = '' }: Fate): readonly string[] {
+  return words === '' ? [] : labelled('Message:', words);
+}
+
+/** The end of the talk with the interactor. */
+function talk({ test, fate }: Failure): readonly string[] {
+  if (test.kind !== 'interactive' || fate.output === undefined || fate.output === '') return [];
+  return ['Transcript:', ...fate.output.split('\n').map(cutLine)];
+}
+
 /** What the program was given. */
 function given(test: Test, error?: ProgramError): readonly string[] {
   switch (test.kind) {
+    case 'interactive':
+      return []; // its input is the interactor's
     case 'stdio':
       return labelled('Input:', test.input);
     case 'call':

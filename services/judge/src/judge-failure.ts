@@ -1,8 +1,17 @@
 /** What the judge does wrong, as a status: never a verdict. */
-import { describeError, isAbort, resourceExhausted, ServerError, Status, unavailable } from '@backsight/rpc';
+import {
+  describeError,
+  failedPrecondition,
+  isAbort,
+  resourceExhausted,
+  ServerError,
+  Status,
+  unavailable,
+} from '@backsight/rpc';
 import type { Failure } from '@backsight/contract/judge';
 import type { Judge } from './judging/judge.js';
 import { QueueBudgetSpent, QueueFull } from './judging/queue.js';
+import { TaskProgramBroken } from './judging/task-program.js';
 import { SandboxFailure } from './sandbox/sandbox.js';
 
 const retryable: readonly Status[] = [
@@ -20,6 +29,8 @@ export function statusOf(error: unknown): unknown {
   if (error instanceof QueueBudgetSpent) return new ServerError(Status.DEADLINE_EXCEEDED, error.message);
   if (error instanceof SandboxFailure)
     return unavailable(`the sandbox failed twice: ${error.message}`, retryAfterMs);
+  // Nothing is known of the program: neither its fault nor the judge's.
+  if (error instanceof TaskProgramBroken) return failedPrecondition(error.role, error.message);
   return error;
 }
 

@@ -14,7 +14,8 @@ import { defaultFeedback, type FeedbackOptions } from './feedback.js';
 import { parseJson } from './judging/json-value.js';
 import { completeLimits, limitProblems } from './judging/limits.js';
 import { refusedTest } from './judging/run-of-test.js';
-import type { Checker, Submission, Test } from './judging/submission.js';
+import type { Checker, Submission, TaskProgram, Test } from './judging/submission.js';
+import { taskProgramProblems } from './judging/task-program-problems.js';
 import type { RunLimits, SandboxJob, SandboxLanguage } from './sandbox/sandbox.js';
 
 /** A request to judge, unpacked. */
@@ -44,6 +45,10 @@ export function unpackJudge(request: JudgeRequest, languages: readonly SandboxLa
   const limits = unpackLimits(request.limits);
   const queueBudgetMs = toMs(request.queueBudget);
   const unpacked = tests.map(unpackTest);
+  const ruling = {
+    checker: unpackChecker(checker),
+    ...(request.interactor === undefined ? {} : { interactor: unpackProgram(request.interactor) }),
+  };
   const violations: Violation[] = [
     ...programViolations(program, languages),
     ...(tests.length === 0 ? [{ field: 'tests', description: 'must hold at least one test' }] : []),
@@ -53,6 +58,7 @@ export function unpackJudge(request: JudgeRequest, languages: readonly SandboxLa
       return description === undefined ? [] : [{ field: `tests[${index}]`, description }];
     }),
     ...checkerViolations(checker),
+    ...taskProgramProblems(ruling, unpacked, languages),
     ...limitViolations(limits),
     ...(queueBudgetMs !== undefined && queueBudgetMs < 0
       ? [{ field: 'queue_budget', description: 'must not be negative' }]
@@ -64,7 +70,7 @@ export function unpackJudge(request: JudgeRequest, languages: readonly SandboxLa
       language: program?.language ?? '',
       source: program?.source ?? '',
       tests: unpacked.filter((test) => test !== undefined),
-      checker: unpackChecker(checker),
+      ...ruling,
       limits,
       stopAtFirstFailure: request.stopAtFirstFailure,
     },
@@ -125,13 +131,16 @@ function unpackTest({ kind, hidden }: WireTest): Test | undefined {
     }
     case 'assert':
       return { kind: 'assert', code: kind.value.code, hidden };
+    case 'interactive':
+      return { kind: 'interactive', input: kind.value.input, expected: kind.value.expectedOutput, hidden };
     case undefined:
       return undefined;
   }
 }
 
 function testViolations(test: Test | undefined, field: string): readonly Violation[] {
-  if (test === undefined) return [{ field, description: 'must be one of stdio, call and assert' }];
+  if (test === undefined)
+    return [{ field, description: 'must be one of stdio, call, assert and interactive' }];
   if (test.kind !== 'call') return [];
   const description = 'must be one JSON value';
   return [
@@ -147,7 +156,13 @@ function testViolations(test: Test | undefined, field: string): readonly Violati
 
 function checkerViolations(checker: JudgeRequest['checker']): readonly Violation[] {
   const description = 'must be a number of at least 0';
-  return (['absoluteTolerance', 'relativeTolerance'] as const).flatMap((name) =>
+  const byProgram = checker?.kind === CheckerKind.PROGRAM;
+  const told = byProgram
+    ? 'must be set for CHECKER_KIND_PROGRAM'
+    : 'must not be set but for CHECKER_KIND_PROGRAM';
+  const program =
+    byProgram === (checker?.program !== undefined) ? [] : [{ field: 'checker.program', description: told }];
+  const tolerances = (['absoluteTolerance', 'relativeTolerance'] as const).flatMap((name) =>
     checker === undefined || checker[name] >= 0
       ? []
       : [
@@ -157,11 +172,17 @@ function checkerViolations(checker: JudgeRequest['checker']): readonly Violation
           },
         ],
   );
+  return [...program, ...tolerances];
 }
 
 function unpackChecker(checker: JudgeRequest['checker']): Checker {
   const { kind = CheckerKind.TRIMMED_LINES, absoluteTolerance = 0, relativeTolerance = 0 } = checker ?? {};
-  return { kind, absoluteTolerance, relativeTolerance };
+  const program = checker?.program === undefined ? {} : { program: unpackProgram(checker.program) };
+  return { kind, absoluteTolerance, relativeTolerance, ...program };
+}
+
+function unpackProgram({ language, source }: Program): TaskProgram {
+  return { language, source };
 }
 
 /** Unset limits, and zeros, take the defaults. */

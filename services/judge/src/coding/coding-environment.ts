@@ -84,6 +84,7 @@ async function judgeAttempt(
     prelude: task.prelude,
     tests: task.tests,
     checker: task.checker,
+    ...(task.interactor === undefined ? {} : { interactor: task.interactor }),
     limits: completeLimits(task.limits),
     stopAtFirstFailure: false,
   };

@@ -3,7 +3,7 @@ import { CheckerKind } from '@backsight/contract/judge';
 import { z } from 'zod';
 import { parseJson } from '../judging/json-value.js';
 import { limitProblems, completeLimits } from '../judging/limits.js';
-import type { Checker, Test } from '../judging/submission.js';
+import type { Checker, TaskProgram, Test } from '../judging/submission.js';
 import type { RunLimits } from '../sandbox/sandbox.js';
 import type { TaskRow } from './task.js';
 
@@ -40,6 +40,11 @@ const test = z.looseObject({}).transform((row, context): Test => {
   return z.NEVER;
 });
 
+/** A program of the task's own. */
+const taskProgram = z
+  .strictObject({ program: name, language: name.default('python') })
+  .transform((row): TaskProgram => ({ language: row.language, source: row.program }));
+
 const checkerKinds = {
   exact: CheckerKind.EXACT,
   trimmed_lines: CheckerKind.TRIMMED_LINES,
@@ -54,6 +59,11 @@ const checker = z.union([
   z
     .strictObject({ kind: checkerName, absolute_tolerance: tolerance, relative_tolerance: tolerance })
     .transform((row) => checkerOf(row.kind, row.absolute_tolerance, row.relative_tolerance)),
+  taskProgram.transform((program): Checker => ({
+    ...checkerOf('exact', 0, 0),
+    kind: CheckerKind.PROGRAM,
+    program,
+  })),
 ]);
 
 /** What is compared when a row does not say. */
@@ -75,6 +85,7 @@ export const ownRow = z
     tests: z.array(test).min(1),
     reward_tests: z.enum(['public', 'hidden', 'all']).optional(),
     checker: checker.default(defaultChecker),
+    interactor: taskProgram.optional(),
     time_limit_s: z.number().positive().optional(),
     memory_limit_mb: z.number().positive().optional(),
   })
@@ -104,9 +115,10 @@ export const ownRow = z
       language: row.language,
       answerFormat: row.answer_format,
       prelude: row.prelude === '' || row.prelude.endsWith('\n') ? row.prelude : `${row.prelude}\n`,
-      tests: row.tests,
+      tests: row.interactor === undefined ? row.tests : row.tests.map(asInteractive),
       rewardTests: row.reward_tests,
       checker: row.checker,
+      ...(row.interactor === undefined ? {} : { interactor: row.interactor }),
       limits,
     };
   });
@@ -115,6 +127,11 @@ export const ownRow = z
 export function titleOf(question: string): string {
   const [line = ''] = question.trim().split('\n');
   return line.length <= 80 ? line : `${line.slice(0, 77)}...`;
+}
+
+/** Beside an interactor, a test's input and output are for it. */
+function asInteractive(each: Test): Test {
+  return each.kind === 'stdio' ? { ...each, kind: 'interactive' } : each;
 }
 
 function testShape(row: object): z.ZodType<Test> {

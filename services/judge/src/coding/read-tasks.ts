@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import type { z } from 'zod';
 import { refusedTest } from '../judging/run-of-test.js';
+import { taskProgramProblems } from '../judging/task-program-problems.js';
 import type { SandboxLanguage } from '../sandbox/sandbox.js';
 import { chooseTests } from './choose-tests.js';
 import { liveCodeBenchRow } from './live-code-bench-row.js';
@@ -86,7 +87,9 @@ function parseRow(
     }
     const refused = read.tests.map((test) => refusedTest(test, read.language, languages));
     const at = refused.findIndex((why) => why !== undefined);
-    return at < 0 ? chooseTests(read) : `tests[${at}]: ${refused[at] ?? ''}`;
+    if (at >= 0) return `tests[${at}]: ${refused[at] ?? ''}`;
+    const [problem] = taskProgramProblems(read, read.tests, languages);
+    return problem === undefined ? chooseTests(read) : `${problem.field}: ${problem.description}`;
   });
 }
 

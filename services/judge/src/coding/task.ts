@@ -1,6 +1,6 @@
 /** A coding task: a question in words, and the tests that tell whether a program answers it. */
 import type { Message } from '@backsight/environment';
-import type { Checker, Test } from '../judging/submission.js';
+import type { Checker, TaskProgram, Test } from '../judging/submission.js';
 import type { RunLimits } from '../sandbox/sandbox.js';
 
 /** One task. */
@@ -22,6 +22,8 @@ export interface CodingTask {
   /** Which of the row's tests those are, for people. */
   readonly rewardTests: RewardTests;
   readonly checker: Checker;
+  /** What interactive tests talk with. */
+  readonly interactor?: TaskProgram;
   /** Limits the task sets; the judge's defaults apply to the rest. */
   readonly limits: Partial<RunLimits>;
 }

@@ -126,7 +126,8 @@ describe('every checker', () => {
     ['a nest', '['.repeat(long), '[]'],
   ])('is done soon with very many characters of %s', (_name, actual, expected) => {
     const started = performance.now();
-    for (const kind of [...Object.values(CheckerKind), 'live-code-bench'] as const) {
+    const kinds = Object.values(CheckerKind).filter((kind) => kind !== CheckerKind.PROGRAM);
+    for (const kind of [...kinds, 'live-code-bench'] as const) {
       const by: Checker = { kind, absoluteTolerance: 0, relativeTolerance: 0 };
       acceptsOutput(by, Buffer.from(actual), expected);
       acceptsResult(by, actual, expected);

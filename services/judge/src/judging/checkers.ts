@@ -37,7 +37,20 @@ export function acceptsOutput(checker: Checker, output: Uint8Array, expected: st
       return sameOutput(actual, expected);
     case CheckerKind.UNORDERED_LINES:
       return sameList(trimmedLines(actual).sort(), trimmedLines(expected).sort());
+    case CheckerKind.PROGRAM:
+      throw new TypeError('what a checker program rules on is not compared here');
   }
+}
+
+/** Whether an output that is not right would be, were it for blanks and line breaks; asked where those count. */
+export function differsInBlanks(checker: Checker, output: Uint8Array, expected: string): boolean {
+  const count: readonly Checker['kind'][] = [
+    CheckerKind.UNSPECIFIED,
+    CheckerKind.EXACT,
+    CheckerKind.TRIMMED_LINES,
+  ];
+  const actual = count.includes(checker.kind) ? decode(output) : undefined;
+  return actual !== undefined && sameList(tokens(actual), tokens(expected));
 }
 
 /**

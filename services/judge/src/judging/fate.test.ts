@@ -33,6 +33,7 @@ function fateOf(test: Test, ending: Partial<RunEnding>, evidence: Partial<Eviden
     test,
     index: 7,
     ending: { ...ended, ...ending },
+    language: 'python',
     checker: { kind: CheckerKind.TRIMMED_LINES, absoluteTolerance: 0, relativeTolerance: 0 },
     token: 'secret',
     preludeLines: 0,

@@ -1,51 +1,27 @@
 /** Judges one submission in a sandbox: runs it, compares, decides. */
-import { randomBytes } from 'node:crypto';
-import { Verdict } from '@backsight/contract/judge';
-import type { Sandbox, SandboxJob } from '../sandbox/sandbox.js';
-import { decideFate, withoutPrelude } from './fate.js';
-import { runOf } from './run-of-test.js';
-import type { Fate, Judgement, ProgramError, Submission } from './submission.js';
+import type { Sandbox } from '../sandbox/sandbox.js';
+import { judgeByChecker } from './judge-by-checker.js';
+import { judgeDialogues } from './judge-dialogues.js';
+import type { Judgement, Submission } from './submission.js';
+import { SubmissionRuns } from './submission-runs.js';
 
-/** Runs the tests in order. Throws SandboxFailure when the sandbox fails, the signal's reason when it aborts. */
+/**
+ * Runs the tests in order. Throws SandboxFailure when the sandbox fails, TaskProgramBroken when the task's own checker
+ * or interactor does, the signal's reason when it aborts.
+ */
 export async function judgeSubmission(
   sandbox: Sandbox,
   submission: Submission,
   signal: AbortSignal,
 ): Promise<Judgement> {
-  const { tests, checker, prelude = '', stopAtFirstFailure } = submission;
-  const preludeLines = prelude.split('\n').length - 1;
-  const token = randomBytes(16).toString('hex');
-  const fates: Fate[] = [];
-  let compileError: ProgramError | undefined;
-  for await (const event of sandbox.execute(jobOf(submission, token), signal)) {
-    if (event.kind === 'compile-error') compileError = withoutPrelude(event.error, preludeLines);
-    if (event.kind !== 'ran') continue;
-    const test = tests[event.run];
-    if (test === undefined) throw new RangeError(`the sandbox tells of run ${event.run} of ${tests.length}`);
-    const fate = decideFate({ test, index: event.run, ending: event.ending, checker, token, preludeLines });
-    fates.push(fate);
-    if (stopAtFirstFailure && fate.verdict !== Verdict.ACCEPTED) break;
+  const { checker, interactor } = submission;
+  if (interactor !== undefined) return judgeDialogues(sandbox, submission, interactor, signal);
+  if (checker.program !== undefined) return judgeByChecker(sandbox, submission, checker.program, signal);
+  const runs = new SubmissionRuns(submission);
+  for await (const event of sandbox.execute(runs.job(), signal)) {
+    if (event.kind === 'compile-error') runs.refuse(event.error);
+    if (event.kind === 'ran') runs.decide(event.ending);
+    if (runs.isOver()) break;
   }
-  return {
-    verdict: compileError === undefined ? overall(fates) : Verdict.COMPILE_ERROR,
-    fates,
-    ...(compileError === undefined ? {} : { compileError }),
-    passed: fates.filter(({ verdict }) => verdict === Verdict.ACCEPTED).length,
-    total: tests.length,
-  };
-}
-
-/** What of a submission enters the sandbox: no expected output does. */
-function jobOf({ language, source, prelude = '', tests, limits }: Submission, token: string): SandboxJob {
-  return {
-    language,
-    source: prelude + source,
-    files: [],
-    runs: tests.map((test) => runOf(test, token)),
-    limits,
-  };
-}
-
-function overall(fates: readonly Fate[]): Verdict {
-  return fates.find(({ verdict }) => verdict !== Verdict.ACCEPTED)?.verdict ?? Verdict.ACCEPTED;
+  return runs.judgement();
 }

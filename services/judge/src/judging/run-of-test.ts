@@ -11,8 +11,17 @@ export function runOf(test: Test, token: string): SandboxRun {
       return { kind: 'call', name: test.name, argumentsJson: test.argumentsJson };
     case 'assert':
       return { kind: 'check', code: test.code, token };
+    case 'interactive':
+      throw new TypeError('an interactive test runs against its interactor (judge-dialogues.ts)');
   }
 }
+
+const runKinds: Readonly<Record<Test['kind'], SandboxRun['kind']>> = {
+  stdio: 'stdio',
+  call: 'call',
+  assert: 'check',
+  interactive: 'dialogue',
+};
 
 /** Why a language does not take a test; undefined when it does, or when there is no such language. */
 export function refusedTest(
@@ -21,6 +30,6 @@ export function refusedTest(
   languages: readonly SandboxLanguage[],
 ): string | undefined {
   const found = languages.find(({ name }) => name === language);
-  if (found === undefined || found.runs.includes(runOf(test, '').kind)) return undefined;
+  if (found === undefined || found.runs.includes(runKinds[test.kind])) return undefined;
   return `is of kind ${test.kind}, which programs in ${found.name} are not put to: stdio tests are`;
 }

@@ -15,6 +15,8 @@ export interface Submission {
   /** At least one. */
   readonly tests: readonly Test[];
   readonly checker: Checker;
+  /** What interactive tests talk with; all tests are interactive then, and none otherwise. */
+  readonly interactor?: TaskProgram;
   readonly limits: RunLimits;
   /** Runs no further test after the first that is not accepted. */
   readonly stopAtFirstFailure: boolean;
@@ -33,7 +35,15 @@ export type TestKind =
       readonly expectedJson: string;
     }
   /** Code that runs after the program, in its namespace, and raises when it is wrong. */
-  | { readonly kind: 'assert'; readonly code: string };
+  | { readonly kind: 'assert'; readonly code: string }
+  /** What the interactor is given; the program sees none of it. */
+  | { readonly kind: 'interactive'; readonly input: string; readonly expected: string };
+
+/** A program that came with a task and rules on others: a checker or an interactor. */
+export interface TaskProgram {
+  readonly language: string;
+  readonly source: string;
+}
 
 /** How outputs are compared. */
 export interface Checker {
@@ -43,6 +53,8 @@ export interface Checker {
   readonly absoluteTolerance: number;
   /** For floats: largest difference relative to the expected number. */
   readonly relativeTolerance: number;
+  /** For `CheckerKind.PROGRAM`. */
+  readonly program?: TaskProgram;
 }
 
 /** What became of a submission. */
@@ -74,8 +86,10 @@ export interface Fate {
   readonly limit: LimitName | undefined;
   /** What it died of; undefined for a hidden test. */
   readonly error: ProgramError | undefined;
-  /** The beginning of what it answered, for feedback; undefined for a hidden test. */
+  /** The beginning of what it answered, or of the talk with the interactor; undefined for a hidden test. */
   readonly output: string | undefined;
+  /** What the task's checker or interactor said of it; undefined for a hidden test. */
+  readonly remark?: string;
 }
 
 /** An error as the program's author should see it. */

@@ -45,14 +45,16 @@ export class VerdictCache {
 
 function charactersOf({ fates }: Judgement): number {
   return fates.reduce(
-    (sum, { output, error }) => sum + (output?.length ?? 0) + (error?.message.length ?? 0),
+    (sum, { output = '', remark = '', error }) =>
+      sum + output.length + remark.length + (error?.message.length ?? 0),
     0,
   );
 }
 
 /** What makes two submissions the same. */
 export function submissionKey(submission: Submission): string {
-  const { language, source, prelude, tests, checker, limits, stopAtFirstFailure } = submission;
-  const all = JSON.stringify([language, source, prelude ?? '', tests, checker, limits, stopAtFirstFailure]);
+  const { language, source, prelude, tests, checker, interactor, limits, stopAtFirstFailure } = submission;
+  const what = [language, source, prelude ?? '', tests, checker, interactor ?? null];
+  const all = JSON.stringify([...what, limits, stopAtFirstFailure]);
   return createHash('sha256').update(all).digest('base64');
 }

@@ -4,7 +4,10 @@ import { defaultFeedback, writeFeedback } from '../feedback.js';
 import { judgeSubmission } from '../judging/judge-submission.js';
 import type { Submission, Test } from '../judging/submission.js';
 import { cppPrograms } from '../trials/cpp-programs.js';
+import { goPrograms } from '../trials/go-programs.js';
+import { javaPrograms } from '../trials/java-programs.js';
 import { javascriptPrograms } from '../trials/javascript-programs.js';
+import { rustPrograms } from '../trials/rust-programs.js';
 import { trialLimits } from '../trials/trial.js';
 import { leftGroups, leftProcesses, slotPids } from './leftovers.js';
 import { itIn, openRealSandbox, testUsers, whyNoSandbox } from './real-sandbox.js';
@@ -48,7 +51,8 @@ where(`programs that are not Python${missing === undefined ? '' : ` (skipped: ${
     hidden: false,
   });
 
-  for (const trial of [...cppPrograms, ...javascriptPrograms]) {
+  const programs = [cppPrograms, javascriptPrograms, javaPrograms, rustPrograms, goPrograms].flat();
+  for (const trial of programs) {
     const {
       name,
       language = '',
