@@ -54,6 +54,8 @@ export interface EpisodeOptions {
   readonly seed: number;
   /** Aborts when the caller is gone: stop what runs. */
   readonly signal: AbortSignal;
+  /** Who plays, for worlds that are fair to those who share them. */
+  readonly caller?: string;
 }
 
 /** What the policy is told: messages to append to the conversation, and the tools it may call. */

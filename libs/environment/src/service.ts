@@ -49,14 +49,14 @@ export function environmentService(
       return { tasks: page.items, nextPageToken: page.nextPageToken };
     },
 
-    async *play(requests, { signal }) {
+    async *play(requests, { signal, caller }) {
       const actions = readActions(requests);
       const { taskId, seed } = await actions.open();
       if (playing >= environment.capacity) {
         const full = `${environment.name} plays ${environment.capacity} episodes already`;
         throw resourceExhausted(full, retryAfterMs);
       }
-      const episode = environment.play(taskId, { seed, signal });
+      const episode = environment.play(taskId, { seed, signal, caller });
       if (episode === undefined) {
         throw notFound('task', taskId, `ListTasks names the tasks of ${environment.name}`);
       }

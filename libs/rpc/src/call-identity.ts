@@ -8,6 +8,8 @@ import { isAbort } from './thrown.js';
 
 /** The metadata key of a request id, both ways. */
 export const requestIdKey = 'x-request-id';
+/** The metadata key by which a caller names itself, where several share an address or one has several. */
+export const callerKey = 'x-caller';
 
 /** Identifies and observes calls. */
 export function callIdentity(logger: Logger, metrics: CallMetrics): ServerMiddleware<CallIdentity> {
@@ -20,7 +22,7 @@ export function callIdentity(logger: Logger, metrics: CallMetrics): ServerMiddle
     let code = 'CANCELLED'; // what remains when the caller drops a stream: neither an answer nor an error
     context.header.set(requestIdKey, requestId);
     try {
-      const answer = yield* call.next(call.request, { ...context, requestId, logger: log });
+      const answer = yield* call.next(call.request, { ...context, requestId, caller: callerOf(context), logger: log });
       code = 'OK';
       return answer;
     } catch (error) {
@@ -33,10 +35,18 @@ export function callIdentity(logger: Logger, metrics: CallMetrics): ServerMiddle
   };
 }
 
-/** A caller's id is kept when it is short and printable, since it goes into logs. */
 function requestIdOf(context: CallContext): string {
-  const given = context.metadata.get(requestIdKey);
-  return given !== undefined && /^[\w.:/-]{1,128}$/.test(given) ? given : randomUUID();
+  return givenName(context, requestIdKey) ?? randomUUID();
+}
+
+function callerOf(context: CallContext): string {
+  return givenName(context, callerKey) ?? context.peer;
+}
+
+/** What a caller gives is kept when it is short and printable, since it goes into logs. */
+function givenName({ metadata }: CallContext, key: string): string | undefined {
+  const given = metadata.get(key);
+  return given !== undefined && /^[\w.:/-]{1,128}$/.test(given) ? given : undefined;
 }
 
 function codeName(error: unknown): string {

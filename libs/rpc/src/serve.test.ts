@@ -145,6 +145,20 @@ describe('serve', () => {
     ]);
   });
 
+  it('knows callers by the name they give themselves, else by where they connect from', async () => {
+    const callers: string[] = [];
+    const { client } = await environment({
+      describe: (_request, { caller }) => {
+        callers.push(caller);
+        return Promise.resolve({});
+      },
+    });
+    await client.describe({}, { metadata: Metadata({ 'x-caller': 'run-7' }) });
+    await client.describe({}, { metadata: Metadata({ 'x-caller': 'two words' }) });
+    await client.describe({});
+    expect(callers).toEqual(['run-7', expect.stringMatching(/^127\.0\.0\.1:\d+$/), callers[1]]);
+  });
+
   it('logs the cause of an unexpected error under the request id that the caller is told', async () => {
     const { logger, lines } = recordingLogger();
     const { client } = await environment(

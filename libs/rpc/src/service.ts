@@ -8,6 +8,8 @@ import { lenient } from './unreadable.js';
 export interface CallIdentity {
   /** From the caller's `x-request-id`, else drawn; sent back in the same header. */
   readonly requestId: string;
+  /** Whom to be fair to: from the caller's `x-caller`, else the address that its connection comes from. */
+  readonly caller: string;
   /** A logger that puts the request id and the method on every line. */
   readonly logger: Logger;
 }
