@@ -44,7 +44,10 @@ function callerOf(context: CallContext): string {
 }
 
 /** What a caller gives is kept when it is short and printable, since it goes into logs. */
-function givenName({ metadata }: CallContext, key: string): string | undefined {
+function givenName(
+  { metadata }: CallContext,
+  key: typeof requestIdKey | typeof callerKey,
+): string | undefined {
   const given = metadata.get(key);
   return given !== undefined && /^[\w.:/-]{1,128}$/.test(given) ? given : undefined;
 }

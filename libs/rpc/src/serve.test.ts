@@ -12,6 +12,7 @@ import { ServerReflectionService } from 'nice-grpc-server-reflection';
 import { ServerReflectionRequest } from 'nice-grpc-server-reflection/lib/proto/grpc/reflection/v1/reflection_pb.js';
 import { pino } from 'pino';
 import {
+  type CallIdentity,
   connect,
   createLogger,
   describeError,
@@ -31,7 +32,7 @@ afterEach(async () => {
 });
 
 async function environment(
-  methods: Partial<EnvironmentServiceImplementation>,
+  methods: Partial<EnvironmentServiceImplementation<CallIdentity>>,
   options: Partial<ServeOptions> = {},
 ) {
   const server = await serve({
