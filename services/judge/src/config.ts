@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { readSettings, roomSettings, setting, SettingsError, type SettingValues } from '@backsight/rpc';
 import { dockerSettings } from './sandbox/docker/settings.js';
 import { type LanguageName, languageNames } from './sandbox/find-toolchains.js';
+import { kubernetesSettings } from './sandbox/kubernetes/settings.js';
 import { sandboxChoices } from './sandbox/open-sandbox.js';
 
 const settings = {
@@ -17,6 +18,7 @@ const settings = {
   store: setting.maybe(setting.path('BACKSIGHT_JUDGE_STORE', 'a folder for what compilers need made ready')),
   searchPath: setting.text('PATH', 'folders of programs, separated by colons', ''),
   ...dockerSettings,
+  ...kubernetesSettings,
   // One more than there are cores: a slot that waits for its own processes leaves its core to another.
   slots: setting.integer('BACKSIGHT_JUDGE_SLOTS', 1, 256, availableParallelism() + 1),
   maxQueued: setting.integer('BACKSIGHT_JUDGE_MAX_QUEUED', 0, 1_000_000, 4096),

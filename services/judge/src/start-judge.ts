@@ -74,7 +74,7 @@ export function sandboxOptions(config: JudgeConfig, logger: Logger): OpenSandbox
     folders: searchPath.split(':').filter((folder) => folder.startsWith('/')),
     store: config.store ?? usualStore(),
   };
-  return { choice, slots, python, languages, places, docker: daemonOf(config), logger };
+  return { choice, slots, python, languages, places, docker: daemonOf(config), kubernetes: config, logger };
 }
 
 function codingService(config: JudgeConfig, tasks: readonly CodingTask[], judge: Judge, logger: Logger) {

@@ -7,17 +7,26 @@ import { breachOf, examine } from './doctor.js';
 import { findBubblewrap } from './find-bubblewrap.js';
 import type { Places } from './find-compiler.js';
 import { findToolchains, type LanguageName } from './find-toolchains.js';
+import { openKubernetesSandbox } from './kubernetes/kubernetes-sandbox.js';
+import { clusterOf, type NamedCluster } from './kubernetes/settings.js';
 import { thisMachine } from './machine.js';
 import { NoSandbox, type Sandbox } from './sandbox.js';
 import { openSlotSandbox, type SlotSandboxOptions } from './slot-sandbox.js';
 
 /** The kinds of sandbox; `none` is one in name only. */
-export const sandboxKinds = ['docker', 'docker-one-shot', 'zygote', 'bubblewrap', 'none'] as const;
+export const sandboxKinds = [
+  'docker',
+  'docker-one-shot',
+  'kubernetes',
+  'zygote',
+  'bubblewrap',
+  'none',
+] as const;
 export type SandboxKind = (typeof sandboxKinds)[number];
 
 /**
  * Which sandbox; `auto` takes Docker's where a daemon is named, and no other then; otherwise the fastest of the strongest
- * that this machine has by itself; and never none.
+ * that this machine has by itself; never pods, and never none.
  */
 export const sandboxChoices = ['auto', ...sandboxKinds] as const;
 export type SandboxChoice = (typeof sandboxChoices)[number];
@@ -35,6 +44,7 @@ export interface OpenSandboxOptions {
   /** By default all whose toolchain is found. */
   readonly languages: readonly LanguageName[] | undefined;
   readonly docker: NamedDaemon;
+  readonly kubernetes: NamedCluster;
   /** Where to look for compilers, beside the usual places. */
   readonly places?: Places;
   readonly logger: Logger;
@@ -73,6 +83,13 @@ export function opener(options: Omit<OpenSandboxOptions, 'choice'>): (kind: Sand
       const oneShot = kind === 'docker-one-shot';
       return openDockerSandbox({ ...options.docker, slots, oneShot, languages, onComplaint });
     }
+    if (kind === 'kubernetes')
+      return openKubernetesSandbox({
+        ...(await clusterOf(options.kubernetes)),
+        slots,
+        languages,
+        onComplaint,
+      });
     const walked = kind === 'bubblewrap';
     const toolchains = await findToolchains(languages, python, thisMachine, { ...places, walked });
     return openKind(kind, { slots, toolchains, onComplaint });
@@ -80,7 +97,7 @@ export function opener(options: Omit<OpenSandboxOptions, 'choice'>): (kind: Sand
 }
 
 async function openKind(
-  kind: Exclude<SandboxKind, 'docker' | 'docker-one-shot'>,
+  kind: Exclude<SandboxKind, 'docker' | 'docker-one-shot' | 'kubernetes'>,
   options: Pick<SlotSandboxOptions, 'slots' | 'toolchains' | 'onComplaint'>,
 ): Promise<Sandbox> {
   switch (kind) {

@@ -17,9 +17,9 @@ import {
   type Misfortune,
 } from './fake-cluster/fake-cluster.js';
 import type { PodStatus } from './fake-cluster/pod-store.js';
-import { nodeInImage, roomInImage } from './fake-cluster/fake-kubelet.js';
+import { testRunner } from './kubernetes-candidate.js';
 import { type KubernetesSandboxOptions, openKubernetesSandbox } from './kubernetes-sandbox.js';
-import { type RunnerOptions, instanceLabel } from './runner-pod.js';
+import { instanceLabel } from './runner-pod.js';
 
 const never = new AbortController().signal;
 
@@ -36,18 +36,6 @@ afterEach(async () => {
   complaints.length = 0;
 });
 
-const runner: RunnerOptions = {
-  image: 'backsight/judge:local',
-  room: roomInImage,
-  node: nodeInImage,
-  python: '/usr/bin/python3',
-  runtimeClass: 'gvisor',
-  seccompProfile: undefined,
-  cpu: '1',
-  memory: '1Gi',
-  lifeSeconds: 3600,
-  user: 10_001,
-};
 const pulling: PodStatus = {
   phase: 'Pending',
   containerStatuses: [
@@ -76,7 +64,7 @@ function openOn(
     access,
     namespace: fakeNamespace,
     owner: { instance: 'judge-0', incarnation: 'second' },
-    runner,
+    runner: testRunner,
     slots: 1,
     submissionsPerPod: 1000,
     startMs: 10_000,
@@ -401,7 +389,7 @@ describe('a Kubernetes sandbox that cannot start', () => {
 
   it('says that an image has no Python', async () => {
     await expect(
-      open(await startCluster(), { runner: { ...runner, python: '/nowhere/python3' } }),
+      open(await startCluster(), { runner: { ...testRunner, python: '/nowhere/python3' } }),
     ).rejects.toThrow(
       /cannot run: it ended with exit code 128 \(StartError: spawn \/nowhere\/python3 ENOENT\)/,
     );

@@ -70,11 +70,10 @@ export async function openKubernetesSandbox(options: KubernetesSandboxOptions): 
     }
   };
   const janitor = new Janitor(api, owner, onComplaint);
-  let pool: RunnerPool<Runner>;
-  try {
-    await janitor.sweep(AbortSignal.timeout(startMs));
-    pool = await RunnerPool.open({
+  const openPool = (warm: number): Promise<RunnerPool<Runner>> =>
+    RunnerPool.open({
       size: slots,
+      warm,
       start: startWarm,
       isFit: (runner) =>
         runner.usable &&
@@ -84,11 +83,17 @@ export async function openKubernetesSandbox(options: KubernetesSandboxOptions): 
         onComplaint(`${what}: ${error instanceof Error ? error.message : String(error)}`);
       },
     });
+  let pool: RunnerPool<Runner>;
+  try {
+    await janitor.sweep(AbortSignal.timeout(startMs));
+    pool = await openPool(slots);
   } catch (error) {
     api.close();
     throw noSandbox(error);
   }
   janitor.start();
+  // One beside each, for programs that talk to another one; started when first needed.
+  const companions = await openPool(0);
   const { toolchains, ownKernel } = await (inspection ?? Promise.reject(new Error('no pod was looked into')));
   const paths = pathsOf(toolchains);
   const artefacts = new ArtefactCache(artefactBytes);
@@ -100,12 +105,13 @@ export async function openKubernetesSandbox(options: KubernetesSandboxOptions): 
     capacity: slots,
 
     async *execute(job: SandboxJob, signal: AbortSignal): AsyncGenerator<SandboxEvent, void, void> {
+      const runners = job.companion === true ? companions : pool;
       const { version = '' } = toolchains.find(({ name }) => name === job.language) ?? {};
       const key = artefactKey(job.language, version, job.source);
       let told = 0;
       let compiled = false;
       for (;;) {
-        const runner = await pool.take(signal);
+        const runner = await runners.take(signal);
         const started = performance.now();
         try {
           runner.uses += 1;
@@ -119,7 +125,7 @@ export async function openKubernetesSandbox(options: KubernetesSandboxOptions): 
           };
           for await (const event of slot.execute(rest, signal, artefact)) {
             if (event.kind === 'ran') yield { ...event, run: told++ };
-            else if (!compiled) yield event;
+            else if (event.kind !== 'compiled' || !compiled) yield event;
             compiled = true;
           }
           return;
@@ -133,14 +139,14 @@ export async function openKubernetesSandbox(options: KubernetesSandboxOptions): 
           yield { kind: 'ran', run: told++, ending };
           if (told === job.runs.length) return;
         } finally {
-          pool.give(runner);
+          runners.give(runner);
         }
       }
     },
 
     async close() {
       janitor.stop();
-      await pool.close();
+      await Promise.all([pool.close(), companions.close()]);
       api.close();
     },
   };

@@ -14,6 +14,8 @@ export interface Pooled {
 /** How the pool gets runners, and whom it tells. */
 export interface RunnerPoolOptions<R extends Pooled> {
   readonly size: number;
+  /** How many are started at once; the rest when they are first wanted. */
+  readonly warm: number;
   readonly start: (signal: AbortSignal) => Promise<R>;
   /** Whether a runner that is given back may be taken again. */
   readonly isFit: (runner: R) => boolean;
@@ -25,23 +27,27 @@ interface Waiter<R> {
   readonly reject: (error: unknown) => void;
 }
 
-/** `size` places, each with a runner that is ready, taken, or on its way. */
+/** `size` places, each with a runner that is ready, taken, on its way, or not wanted yet. */
 export class RunnerPool<R extends Pooled> {
   private readonly ready: R[] = [];
   private readonly all = new Set<R>();
   private readonly waiters: Waiter<R>[] = [];
   private readonly work = new Set<Promise<void>>();
   private readonly closing = new AbortController();
+  /** Places that have or get a runner. */
+  private filled: number;
   private starting = 0;
 
-  private constructor(private readonly options: RunnerPoolOptions<R>) {}
+  private constructor(private readonly options: RunnerPoolOptions<R>) {
+    this.filled = options.warm;
+  }
 
-  /** Starts them all. Throws what the first failure threw; nothing is left then. */
+  /** Starts the first ones. Throws what the first failure threw; nothing is left then. */
   static async open<R extends Pooled>(options: RunnerPoolOptions<R>): Promise<RunnerPool<R>> {
     const pool = new RunnerPool(options);
     const failure = new AbortController();
     const starts = await Promise.allSettled(
-      Array.from({ length: options.size }, async () => {
+      Array.from({ length: options.warm }, async () => {
         try {
           pool.join(await options.start(failure.signal));
         } catch (error) {
@@ -62,6 +68,10 @@ export class RunnerPool<R extends Pooled> {
     for (let runner = this.ready.pop(); runner !== undefined; runner = this.ready.pop())
       if (this.options.isFit(runner)) return runner;
       else this.replace(runner);
+    if (this.filled < this.options.size) {
+      this.filled += 1;
+      this.track(this.refill());
+    }
     return new Promise<R>((resolve, reject) => {
       const leave = (): void => {
         this.waiters.splice(this.waiters.indexOf(waiter), 1);
