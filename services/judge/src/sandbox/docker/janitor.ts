@@ -13,7 +13,10 @@ export function labelsOf(owner: string): Readonly<Record<string, string>> {
 }
 
 /** Removes the containers of dead judges; those of judges that are alive, or may be, stay. Resolves to how many. */
-export async function clearAway(docker: Docker, now = Date.now()): Promise<number> {
+export async function clearAway(
+  docker: Pick<Docker, 'listContainers' | 'getContainer'>,
+  now = Date.now(),
+): Promise<number> {
   const all = await docker.listContainers({ all: true, filters: { label: [ownerLabel] } });
   const left = await Promise.all(
     all.map(async ({ Id, Labels, State, Created }) => {

@@ -17,10 +17,16 @@ export const dockerSettings = {
 /** Where a daemon usually is. */
 const usualSocket = '/var/run/docker.sock';
 
+/** A daemon, and whether somebody said that it is there for the judge. */
+export interface NamedDaemon extends DaemonSettings {
+  readonly named: boolean;
+}
+
 /** The daemon that the settings name, the environment of Docker's own client says, or is where it usually is. */
-export function daemonOf(values: SettingValues<typeof dockerSettings>): DaemonSettings {
+export function daemonOf(values: SettingValues<typeof dockerSettings>): NamedDaemon {
   const { dockerSocket, dockerHost, dockerImage: image, dockerRuntime: runtime } = values;
-  return { socket: dockerSocket ?? dockerHost ?? usualSocket, image, runtime };
+  const socket = dockerSocket ?? dockerHost ?? usualSocket;
+  return { socket, image, runtime, named: dockerSocket !== undefined };
 }
 
 function daemonAddress(variable: string): setting.Setting<string> {

@@ -1,0 +1,228 @@
+import { spawn } from 'node:child_process';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { CheckerKind, IsolationTier, Verdict } from '@backsight/contract/judge';
+import { readSettings } from '@backsight/rpc';
+import { judgeSubmission } from '../../judging/judge-submission.js';
+import { trialLimits } from '../../trials/trial.js';
+import { itIn, testUsers } from '../real-sandbox.js';
+import type { RunLimits, Sandbox } from '../sandbox.js';
+import { whyNoDocker } from './docker-candidate.js';
+import { clientOf } from './daemon.js';
+import { openDockerSandbox } from './docker-sandbox.js';
+import { clearAway, containersOf, labelsOf } from './janitor.js';
+import { nameProcess } from './owner.js';
+import { daemonOf, dockerSettings } from './settings.js';
+
+const settings = readSettings(process.env, dockerSettings);
+const missing = whyNoDocker(settings);
+const where = missing === undefined ? describe : describe.skip;
+const daemon = daemonOf(settings);
+const docker = clientOf(daemon.socket);
+
+const open = (oneShot = false, rest: Partial<typeof daemon> & { languages?: readonly string[] } = {}) =>
+  openDockerSandbox({
+    ...daemon,
+    languages: undefined,
+    ...rest,
+    slots: 1,
+    oneShot,
+    firstUser: testUsers.first,
+    users: testUsers.count,
+    onComplaint: () => undefined,
+  });
+
+/** Its verdict on a program that is to print what it reads, `7`. */
+async function verdictOn(
+  sandbox: Sandbox,
+  source: string,
+  { language = 'python', ...limits }: Partial<RunLimits> & { language?: string } = {},
+): Promise<Verdict> {
+  const { verdict } = await judgeSubmission(
+    sandbox,
+    {
+      language,
+      source,
+      tests: [{ kind: 'stdio', input: '7', expected: '7', hidden: false }],
+      checker: { kind: CheckerKind.TRIMMED_LINES, absoluteTolerance: 0, relativeTolerance: 0 },
+      limits: { ...trialLimits, ...limits },
+      stopAtFirstFailure: false,
+    },
+    new AbortController().signal,
+  );
+  return verdict;
+}
+
+const echo = 'print(input())';
+const own = async (): Promise<readonly string[]> => containersOf(docker, await nameProcess());
+/** Waits until it holds, ten seconds at most. */
+async function eventually(holds: () => Promise<boolean>): Promise<boolean> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    if (await holds()) return true;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return false;
+}
+
+where(`openDockerSandbox${missing === undefined ? '' : ` (skipped: ${missing})`}`, () => {
+  let sandbox: Sandbox;
+  beforeAll(async () => {
+    sandbox = await open();
+  });
+  afterAll(async () => {
+    await sandbox.close();
+    expect(await own()).toEqual([]);
+  });
+
+  it('says what it is', () => {
+    expect(sandbox).toMatchObject({ name: 'docker', tier: IsolationTier.CONTAINER, capacity: 1 });
+    expect(sandbox.languages.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['python', 'javascript']),
+    );
+  });
+
+  it('runs one submission after another in the same container, until one breaks a limit', async () => {
+    const before = await own();
+    expect(before).toHaveLength(2); // one for the slot, one to spare
+    for (let time = 0; time < 3; time++) expect(await verdictOn(sandbox, echo)).toBe(Verdict.ACCEPTED);
+    expect([...(await own())].sort()).toEqual([...before].sort());
+    expect(await verdictOn(sandbox, 'while True: pass')).toBe(Verdict.TIME_LIMIT);
+    // At once, in the one that was to spare, while another is made.
+    expect(await verdictOn(sandbox, echo)).toBe(Verdict.ACCEPTED);
+    expect(await eventually(async () => (await own()).length === 2)).toBe(true);
+    expect((await own()).filter((id) => before.includes(id))).toHaveLength(1);
+  });
+
+  it('bounds every job by its own limits, in the same container', async () => {
+    const takes = (mebibytes: number): string => `x = b'x' * (${mebibytes} << 20)\n${echo}`;
+    const MiB = 1 << 20;
+    for (const [limit, taken, verdict] of [
+      [256, 200, Verdict.ACCEPTED],
+      [64, 200, Verdict.MEMORY_LIMIT],
+      [512, 400, Verdict.ACCEPTED],
+      [128, 400, Verdict.MEMORY_LIMIT],
+    ] as const)
+      expect([
+        limit,
+        await verdictOn(sandbox, takes(taken), { memoryBytes: limit * MiB, cpuMs: 2000 }),
+      ]).toEqual([limit, verdict]);
+  });
+
+  it('takes input and output far larger than the memory of a program', async () => {
+    const large = 'y'.repeat(40 << 20);
+    const source = 'import sys\nn = 0\nwhile piece := sys.stdin.read(1 << 16): n += len(piece)\nprint(n)';
+    const job = {
+      language: 'python',
+      source,
+      files: [],
+      runs: [{ kind: 'stdio' as const, input: Buffer.from(large) }],
+      limits: { ...trialLimits, cpuMs: 4000, wallMs: 15_000, memoryBytes: 48 << 20 },
+    };
+    const { signal } = new AbortController();
+    for await (const event of sandbox.execute(job, signal))
+      if (event.kind === 'ran')
+        expect(event.ending).toMatchObject({ exitCode: 0, stdout: Buffer.from(`${large.length}\n`) });
+  });
+
+  itIn('cpp')('compiles with more memory than the program gets', async () => {
+    const source = '#include <bits/stdc++.h>\nint main() { int x; std::cin >> x; std::cout << x; }';
+    const limits = { language: 'cpp', memoryBytes: 32 << 20, cpuMs: 2000, wallMs: 20_000 };
+    expect(await verdictOn(sandbox, source, limits)).toBe(Verdict.ACCEPTED);
+    const bomb = '#include <vector>\nint main() { std::vector<char> v(300 << 20, 1); return v[7]; }';
+    expect(await verdictOn(sandbox, bomb, limits)).not.toBe(Verdict.ACCEPTED);
+  });
+
+  it('takes a container that is killed for a failure, and goes on in another', async () => {
+    const running = verdictOn(sandbox, 'import time\ntime.sleep(60)', { wallMs: 60_000 });
+    running.catch(() => undefined);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await Promise.all((await own()).map((id) => docker.getContainer(id).kill()));
+    await expect(running).rejects.toMatchObject({ name: 'SandboxFailure' });
+    expect(await verdictOn(sandbox, echo)).toBe(Verdict.ACCEPTED);
+  });
+
+  it('keeps the container of a program that was given up', async () => {
+    await verdictOn(sandbox, echo);
+    await eventually(async () => (await own()).length === 2);
+    const before = await own();
+    const gone = new AbortController();
+    const job = {
+      language: 'python',
+      source: 'import time\ntime.sleep(60)',
+      files: [],
+      runs: [{ kind: 'stdio' as const, input: Buffer.alloc(0) }],
+      limits: { ...trialLimits, wallMs: 60_000 },
+    };
+    const events = sandbox.execute(job, gone.signal);
+    await events.next();
+    const rest = events.next();
+    const aborted = performance.now();
+    gone.abort();
+    await expect(rest).rejects.toMatchObject({ name: 'AbortError' });
+    expect(performance.now() - aborted).toBeLessThan(2000);
+    expect(await verdictOn(sandbox, echo)).toBe(Verdict.ACCEPTED);
+    expect([...(await own())].sort()).toEqual([...before].sort());
+  });
+
+  it('gives every submission a container of its own where that is asked for', async () => {
+    const strict = await open(true);
+    try {
+      expect(strict).toMatchObject({ name: 'docker-one-shot' });
+      const before = new Set(await own());
+      for (let time = 0; time < 2; time++) expect(await verdictOn(strict, echo)).toBe(Verdict.ACCEPTED);
+      expect(await eventually(async () => (await own()).filter((id) => before.has(id)).length <= 2)).toBe(
+        true,
+      );
+    } finally {
+      await strict.close();
+    }
+  });
+
+  it('serves nothing from an image that lacks what is asked for', async () => {
+    await expect(open(false, { languages: ['python', 'cobol'] })).rejects.toThrow(
+      /^Image \S+ has no cobol: make it anew where there is one, with "npm run judge:image", or leave/,
+    );
+    await expect(open(false, { image: 'nobody/made-this:1' })).rejects.toThrow(
+      /has no image nobody\/made-this:1/,
+    );
+  });
+});
+
+where(`clearAway${missing === undefined ? '' : ` (skipped: ${missing})`}`, () => {
+  it('removes the containers of a dead judge, and no other’s', async () => {
+    const child = spawn('/bin/sleep', ['60'], { stdio: 'ignore' });
+    const dead = await nameProcess(child.pid);
+    child.kill('SIGKILL');
+    await new Promise((resolve) => child.once('close', resolve));
+    const make = async (owner: string): Promise<string> =>
+      (
+        await docker.createContainer({
+          Image: daemon.image,
+          Cmd: ['/usr/bin/python3'],
+          Labels: { ...labelsOf(owner) },
+        })
+      ).id;
+    const [left, elsewhere, ours] = [
+      await make(dead),
+      await make('another.1.2.3'),
+      await make(await nameProcess()),
+    ];
+    const there = async (id: string): Promise<boolean> =>
+      docker
+        .getContainer(id)
+        .inspect()
+        .then(
+          () => true,
+          () => false,
+        );
+    try {
+      await clearAway(docker);
+      expect(await Promise.all([left, elsewhere, ours].map(there))).toEqual([false, true, true]);
+    } finally {
+      for (const id of [left, elsewhere, ours])
+        await docker
+          .getContainer(id)
+          .remove({ force: true })
+          .catch(() => undefined);
+    }
+  });
+});
