@@ -4,12 +4,7 @@ import type { IsolationTier } from '@backsight/contract/judge';
 import { describeError } from '@backsight/rpc';
 import { defaultLimits, maxLimits } from '../judging/limits.js';
 import { attacks, examine } from '../sandbox/doctor.js';
-import {
-  isolatingKinds,
-  type SandboxChoice,
-  type SandboxKind,
-  sandboxKinds,
-} from '../sandbox/open-sandbox.js';
+import { kindsToTry, type SandboxChoice, type SandboxKind, sandboxKinds } from '../sandbox/open-sandbox.js';
 import { NoSandbox, type RunLimits, type Sandbox, SandboxFailure } from '../sandbox/sandbox.js';
 import { type Confinement, readConfinement } from './confinement.js';
 import { hindrances, shortcomings } from './hindrances.js';
@@ -52,6 +47,8 @@ export interface SandboxFinding {
 /** How to diagnose. */
 export interface DiagnoseOptions {
   readonly choice: SandboxChoice;
+  /** Whether the settings name a Docker daemon. Default: false. */
+  readonly daemonIsNamed?: boolean;
   /** Opens a sandbox that nobody has examined. Throws NoSandbox where there is none. */
   readonly open: (kind: SandboxKind) => Promise<Sandbox>;
   readonly confinement?: Confinement;
@@ -59,12 +56,13 @@ export interface DiagnoseOptions {
 }
 
 /** Diagnoses this machine. */
-export async function diagnose({ choice, open, confinement, signal }: DiagnoseOptions): Promise<Diagnosis> {
+export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
+  const { choice, daemonIsNamed = false, open, confinement, signal } = options;
   const facts = confinement ?? (await readConfinement());
   const sandboxes: SandboxFinding[] = [];
   for (const kind of sandboxKinds)
     sandboxes.push(kind === 'none' ? noSandbox(choice) : await look(kind, open));
-  const takes: readonly SandboxKind[] = choice === 'auto' ? isolatingKinds : [choice];
+  const takes = kindsToTry(choice, daemonIsNamed);
   const chosen = takes.find((kind) => sandboxes.some((each) => each.kind === kind && each.available));
   const tier = sandboxes.find(({ kind }) => kind === chosen)?.tier ?? '';
   const isolates = chosen !== undefined && chosen !== 'none';

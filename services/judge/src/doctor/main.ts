@@ -29,8 +29,13 @@ process.once('SIGINT', () => {
 try {
   const config = readConfig(process.env, sandbox === undefined ? [] : [`--sandbox=${sandbox}`]);
   const logger = createLogger({ name: 'doctor', level: 'silent' });
-  const open = opener({ ...sandboxOptions(config, logger), slots: 1 });
-  const diagnosis = await diagnose({ choice: config.sandbox, open, signal: stop.signal });
+  const options = { ...sandboxOptions(config, logger), slots: 1 };
+  const diagnosis = await diagnose({
+    choice: config.sandbox,
+    daemonIsNamed: options.docker.named,
+    open: opener(options),
+    signal: stop.signal,
+  });
   const text = json ? JSON.stringify(diagnosis, null, 2) : printDiagnosis(diagnosis).join('\n');
   process.stdout.write(`${text}\n`);
   process.exitCode = diagnosis.holds ? 0 : 1;
