@@ -10,9 +10,8 @@ import { floatTensor, idTensor, type Feeds } from '../session.js';
 import { KeyValueCache } from './key-value-cache.js';
 import { inverseTemperatures, PromptCache, type ReadPrompt } from './prompt-cache.js';
 import type { Sample } from './request.js';
-import { seatRows, sightMask } from './seating.js';
+import { seatRows, sightMask, type RowLengths } from './seating.js';
 import { Slot } from './slot.js';
-import { StepOutputs } from './step-outputs.js';
 
 /** A completion that runs, and the prompt that it reads. */
 interface Running {
@@ -30,7 +29,6 @@ export class Decoder {
   private rows: Running[] = [];
   private readonly own: KeyValueCache;
   private readonly prompts: PromptCache;
-  private readonly outputs: StepOutputs;
 
   constructor(
     private readonly model: Model,
@@ -39,7 +37,6 @@ export class Decoder {
   ) {
     this.own = new KeyValueCache(model.config);
     this.prompts = new PromptCache(model);
-    this.outputs = new StepOutputs(model.config);
   }
 
   get free(): number {
@@ -65,36 +62,28 @@ export class Decoder {
 
   /** Draws one token more for every running completion, and delivers those that end. */
   async step(weights: Float32Array, version: number): Promise<void> {
-    const { config } = this.model;
-    const count = this.rows.length;
+    const { programs, config } = this.model;
     const lengths = this.rows.map(({ slot, prompt }) => ({
       prompt: prompt.ids.length,
       own: slot.cachedLength,
     }));
     const ownLengths = lengths.map(({ own }) => own);
     this.makeRoom(ownLengths);
-    const session = await this.model.programs.decoding({ rows: count === 1 ? 'one' : 'many' });
-    await session.run(
-      {
-        ...this.model.feeds(weights),
-        ...this.cacheFeeds(count),
-        ...this.seatFeeds(lengths),
-        [decoding.ids]: idTensor(
-          this.rows.map(({ slot }) => slot.lastToken),
-          [count],
-        ),
-        [decoding.positions]: idTensor(
-          lengths.map(({ prompt, own }) => prompt + own),
-          [count, 1],
-        ),
-        [nextTokens.inverseTemperatures]: inverseTemperatures(this.rows.map(({ slot }) => slot.sample)),
-      },
-      this.outputs.feeds(count),
-    );
-    for (let layer = 0; layer < config.layers; layer++)
-      this.own.append(layer, ownLengths, this.outputs.layer(layer));
+    const session = await programs.decoding({ rows: lengths.length === 1 ? 'one' : 'many' });
+    const outputs = await session.run({
+      ...this.model.feeds(weights),
+      ...this.cacheFeeds(),
+      ...this.tokenFeeds(lengths),
+      ...this.seatFeeds(lengths),
+    });
+    for (let layer = 0; layer < config.layers; layer++) {
+      const names = decodingCacheNames(layer);
+      this.own.append(layer, ownLengths, outputs.floats(names.keys), outputs.floats(names.values));
+    }
+    const probabilities = outputs.floats(nextTokens.probabilities);
+    const width = config.vocabularySize;
     this.rows.forEach(({ slot }, row) => {
-      slot.draw(this.outputs.probabilities(row), version);
+      slot.draw(probabilities.subarray(row * width, (row + 1) * width), version);
     });
     this.removeWhere(({ slot }) => deliver(slot, version));
   }
@@ -115,12 +104,13 @@ export class Decoder {
     this.prompts.forget(waiting);
   }
 
-  private cacheFeeds(count: number): Feeds {
+  /** What prompts and own tokens have left for later ones. */
+  private cacheFeeds(): Feeds {
     const feeds: Record<string, Feeds[string]> = {};
     for (let layer = 0; layer < this.model.config.layers; layer++) {
       const names = decodingCacheNames(layer);
       const prompts = this.prompts.keyValues.layer(layer, 0, this.prompts.size);
-      const own = this.own.layer(layer, 0, count);
+      const own = this.own.layer(layer, 0, this.rows.length);
       feeds[names.promptKeys] = prompts.keys;
       feeds[names.promptValues] = prompts.values;
       feeds[names.ownKeys] = own.keys;
@@ -129,7 +119,22 @@ export class Decoder {
     return feeds;
   }
 
-  private seatFeeds(lengths: readonly { readonly prompt: number; readonly own: number }[]): Feeds {
+  /** The last token of every row, which comes after those that `lengths` count. */
+  private tokenFeeds(lengths: readonly RowLengths[]): Feeds {
+    return {
+      [decoding.ids]: idTensor(
+        this.rows.map(({ slot }) => slot.lastToken),
+        [lengths.length],
+      ),
+      [decoding.positions]: idTensor(
+        lengths.map(({ prompt, own }) => prompt + own),
+        [lengths.length, 1],
+      ),
+      [nextTokens.inverseTemperatures]: inverseTemperatures(this.rows.map(({ slot }) => slot.sample)),
+    };
+  }
+
+  private seatFeeds(lengths: readonly RowLengths[]): Feeds {
     const seating = seatRows(
       this.rows.map(({ prompt }) => prompt.row),
       this.prompts.size,
@@ -140,9 +145,9 @@ export class Decoder {
       // Whoever is said to sit on an empty seat, nothing is read from there.
       [decoding.rowsOfSeats]: idTensor(
         rowsOfSeats.map((row) => row ?? 0),
-        [rowsOfSeats.length],
+        [prompts, seatsPerPrompt],
       ),
-      [decoding.seatsOfRows]: idTensor(seatsOfRows, [seatsOfRows.length]),
+      [decoding.seatsOfRows]: idTensor(seatsOfRows.flat(), [seatsOfRows.length, 2]),
     };
     for (const window of attentionWindows(this.model.config))
       feeds[decodingMask(window)] = floatTensor(

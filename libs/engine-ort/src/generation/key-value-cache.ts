@@ -74,8 +74,8 @@ export class KeyValueCache {
       }
   }
 
-  /** Adds a token to each of the first rows, which hold so many. Shape of `keys` and `values` [rows, KV, d]. */
-  append(layer: number, lengths: readonly number[], { keys, values }: NewTokens): void {
+  /** Adds a token to each of the first rows, which hold so many. Shape of keys and values [rows, KV, d]. */
+  append(layer: number, lengths: readonly number[], keys: Float32Array, values: Float32Array): void {
     this.appendTo(this.array(2 * layer), lengths, keys);
     this.appendTo(this.array(2 * layer + 1), lengths, values);
   }
@@ -101,10 +101,4 @@ export class KeyValueCache {
     if (array === undefined) throw new RangeError(`The cache has no array ${index}.`);
     return array;
   }
-}
-
-/** Keys and values of one token of each row. Shape [rows, KV, d]. */
-export interface NewTokens {
-  readonly keys: Float32Array;
-  readonly values: Float32Array;
 }

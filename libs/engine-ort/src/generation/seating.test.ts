@@ -6,7 +6,11 @@ describe('seatRows', () => {
     const { seatsPerPrompt, rowsOfSeats, seatsOfRows } = seatRows([2, 0, 2], 3);
     expect(seatsPerPrompt).toBe(2);
     expect(rowsOfSeats).toEqual([1, undefined, undefined, undefined, 0, 2]);
-    expect(seatsOfRows).toEqual([4, 0, 5]);
+    expect(seatsOfRows).toEqual([
+      [2, 0],
+      [0, 0],
+      [2, 1],
+    ]);
   });
 });
 

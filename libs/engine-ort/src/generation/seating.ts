@@ -6,23 +6,22 @@ export interface Seating {
   readonly seatsPerPrompt: number;
   /** The row of each seat, by prompt; none: it is empty. Length B*G. */
   readonly rowsOfSeats: readonly (number | undefined)[];
-  /** Length N. */
-  readonly seatsOfRows: readonly number[];
+  /** The prompt and the seat before it of each row. Length N. */
+  readonly seatsOfRows: readonly (readonly [prompt: number, seat: number])[];
 }
 
 /** Seats rows, given the prompt of each, in [0, prompts). */
 export function seatRows(promptOfRow: readonly number[], prompts: number): Seating {
   const taken = Array.from({ length: prompts }, () => 0);
-  const places = promptOfRow.map((prompt) => {
-    const place = taken[prompt] ?? 0;
-    taken[prompt] = place + 1;
-    return { prompt, place };
+  const seatsOfRows = promptOfRow.map((prompt): readonly [number, number] => {
+    const seat = taken[prompt] ?? 0;
+    taken[prompt] = seat + 1;
+    return [prompt, seat];
   });
   const seatsPerPrompt = Math.max(1, ...taken);
-  const seatsOfRows = places.map(({ prompt, place }) => prompt * seatsPerPrompt + place);
   const rowsOfSeats = Array.from({ length: prompts * seatsPerPrompt }, (): number | undefined => undefined);
-  seatsOfRows.forEach((seat, row) => {
-    rowsOfSeats[seat] = row;
+  seatsOfRows.forEach(([prompt, seat], row) => {
+    rowsOfSeats[prompt * seatsPerPrompt + seat] = row;
   });
   return { prompts, seatsPerPrompt, rowsOfSeats, seatsOfRows };
 }

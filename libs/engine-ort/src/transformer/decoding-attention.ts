@@ -13,9 +13,9 @@ import { dimension, product, type Dimension, type Value } from '../graph/value.j
 
 /** Where the N rows that are decoded sit: in G seats before each of B prompts, of which some may be empty. */
 export interface Seats {
-  /** The row of each seat; any row for an empty one. Shape [B*G], int64. */
+  /** The row of each seat; any row for an empty one. Shape [B, G], int64. */
   readonly rows: Value;
-  /** The seat of each row. Shape [N], int64. */
+  /** The prompt and the seat of each row. Shape [N, 2], int64. */
   readonly seats: Value;
 }
 
@@ -34,7 +34,7 @@ export interface DecodingCache {
   /** Shape [B, KV, P, d]. */
   readonly promptKeys: Value;
   readonly promptValues: Value;
-  /** Of the C tokens that each row wrote itself. Shape [N, KV, C, d]. */
+  /** Of the C tokens that each row wrote itself before. Shape [N, KV, C, d]. */
   readonly ownKeys: Value;
   readonly ownValues: Value;
 }
@@ -100,32 +100,24 @@ export function decodingAttention(
 
 /** Shape [N, KV, H/KV, w] -> [B, KV, G, H/KV, w]. */
 function toSeats(graph: Graph, value: Value, { rows }: Seats): Value {
-  const [, heads, group, width] = value.shape;
-  const seated = reshape(graph, rowsAt(graph, value, rows), [
-    'B',
-    'G',
-    known(heads),
-    known(group),
-    known(width),
-  ]);
-  return transpose(graph, seated, [0, 2, 1, 3, 4]);
+  const bySeat = graph.compute({
+    op: 'Gather',
+    inputs: [value, rows],
+    attributes: { axis: int(0) },
+    dtype: value.dtype,
+    shape: [...rows.shape, ...value.shape.slice(1)],
+  });
+  return transpose(graph, bySeat, [0, 2, 1, 3, 4]);
 }
 
 /** Shape [B, KV, G, H/KV, w] -> [N, KV, H/KV, w]. */
 function toRows(graph: Graph, value: Value, { seats }: Seats): Value {
   const bySeat = transpose(graph, value, [0, 2, 1, 3, 4]);
-  const shape = [product('B', 'G'), ...bySeat.shape.slice(2)];
-  return rowsAt(graph, reshape(graph, bySeat, shape), seats);
-}
-
-/** What lies at indices of the first axis, which may repeat; only run forward. */
-function rowsAt(graph: Graph, value: Value, indices: Value): Value {
   return graph.compute({
-    op: 'Gather',
-    inputs: [value, indices],
-    attributes: { axis: int(0) },
+    op: 'GatherND',
+    inputs: [bySeat, seats],
     dtype: value.dtype,
-    shape: [dimension(indices, 0), ...value.shape.slice(1)],
+    shape: [dimension(seats, 0), ...bySeat.shape.slice(2)],
   });
 }
 
@@ -133,9 +125,4 @@ function parts(values: readonly Value[]): readonly [Value, Value] {
   const [first, second] = values;
   if (first === undefined || second === undefined) throw new Error('A split has two parts.');
   return [first, second];
-}
-
-function known(length: Dimension | undefined): Dimension {
-  if (length === undefined) throw new RangeError('An axis is missing.');
-  return length;
 }

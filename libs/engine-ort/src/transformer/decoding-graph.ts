@@ -16,9 +16,9 @@ export const decoding = {
   ids: 'ids',
   /** Where it stands in its sequence. Shape [N, 1], int64. */
   positions: 'positions',
-  /** The row of each seat. Shape [B*G], int64. */
+  /** The row of each seat. Shape [B, G], int64. */
   rowsOfSeats: 'rows_of_seats',
-  /** The seat of each row. Shape [N], int64. */
+  /** The prompt and the seat of each row. Shape [N, 2], int64. */
   seatsOfRows: 'seats_of_rows',
 } as const;
 
@@ -50,7 +50,12 @@ export interface DecodingGraphOptions {
   readonly rows: 'one' | 'many';
 }
 
-/** Reads one token more of each of N sequences, and tells the distribution of the next. */
+/**
+ * Reads one token more of each of N sequences, and tells the distribution of the next.
+ *
+ * It hands over the keys and values of the new tokens alone: onnxruntime-node copies every output, so that a cache grown in
+ * place would be copied whole at every step.
+ */
 export function decodingGraph(config: ModelConfig, options: DecodingGraphOptions): Graph {
   const graph = new Graph();
   const weights = declareWeights(graph, config);
@@ -58,8 +63,8 @@ export function decodingGraph(config: ModelConfig, options: DecodingGraphOptions
   const ids = graph.input(decoding.ids, 'int64', ['N']);
   const positions = graph.input(decoding.positions, 'int64', ['N', 1]);
   const seats = {
-    rows: graph.input(decoding.rowsOfSeats, 'int64', ['B*G']),
-    seats: graph.input(decoding.seatsOfRows, 'int64', ['N']),
+    rows: graph.input(decoding.rowsOfSeats, 'int64', ['B', 'G']),
+    seats: graph.input(decoding.seatsOfRows, 'int64', ['N', 2]),
   };
   const masks = new Map(
     attentionWindows(config).map((window) => [
@@ -67,7 +72,7 @@ export function decodingGraph(config: ModelConfig, options: DecodingGraphOptions
       graph.input(decodingMask(window), 'float32', ['B', 1, 'G', 1, 'P+C+1']),
     ]),
   );
-  const product = options.rows === 'one' ? byRows : byColumns;
+  const products = options.rows === 'one' ? byRows : byColumns;
 
   const attend = (index: number) => (qkv: Value) => {
     const names = decodingCacheNames(index);
@@ -96,9 +101,9 @@ export function decodingGraph(config: ModelConfig, options: DecodingGraphOptions
   let stream = embed(graph, weights.embedding, ids);
   weights.layers.forEach((layerWeights, index) => {
     stream = graph.scope(`layers.${index}`, () =>
-      layer(graph, config, layerWeights, stream, attend(index), (rows) => rows, product),
+      layer(graph, config, layerWeights, stream, attend(index), (rows) => rows, products),
     );
   });
-  nextToken(graph, rmsNorm(graph, stream, weights.norm, config.rmsNormEpsilon), weights.output, product);
+  nextToken(graph, rmsNorm(graph, stream, weights.norm, config.rmsNormEpsilon), weights.output, products);
   return graph;
 }

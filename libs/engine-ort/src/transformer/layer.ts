@@ -2,13 +2,14 @@ import type { ModelConfig } from '@backsight/engine';
 import type { Graph } from '../graph/graph.js';
 import { add } from '../graph/ops/add.js';
 import { multiply } from '../graph/ops/multiply.js';
+import { reshape } from '../graph/ops/reshape.js';
 import { rmsNorm } from '../graph/ops/rms-norm.js';
 import { silu } from '../graph/ops/silu.js';
 import { split } from '../graph/ops/split.js';
-import type { Value } from '../graph/value.js';
+import { dimension, type Value } from '../graph/value.js';
 import { addLowRank, type LowRank } from './adapters.js';
 import type { LayerWeights } from './parameters.js';
-import { byRows, type Product } from './products.js';
+import { byRows, type Products } from './products.js';
 import { queryKeyNorm } from './query-key-norm.js';
 
 /**
@@ -24,34 +25,51 @@ export function layer(
   stream: Value,
   attend: (qkv: Value) => Value,
   keep: (rows: Value) => Value = (rows) => rows,
-  product: Product = byRows,
+  products: Products = byRows,
 ): Value {
   const { norms } = config.architecture;
   const { adapters } = weights;
   const norm = (value: Value, weight: Value) => rmsNorm(graph, value, weight, config.rmsNormEpsilon);
   const read = (value: Value, weight: Value) => (norms === 'before' ? norm(value, weight) : value);
-  const linear = (input: Value, weight: Value, bias: Value | undefined, adapter: LowRank | undefined) => {
-    const plain = product(graph, input, weight);
-    const biased = bias === undefined ? plain : add(graph, plain, bias);
+  const linear = (
+    kind: 'linear' | 'into' | 'outOf',
+    input: Value,
+    weight: Value,
+    bias: Value | undefined,
+    adapter: LowRank | undefined,
+  ) => {
+    const product = products[kind](graph, input, weight);
+    const biased = bias === undefined ? product : add(graph, product, kind === 'into' ? inner(bias) : bias);
     return adapter === undefined ? biased : addLowRank(graph, biased, input, adapter);
   };
+  const inner = (bias: Value) =>
+    products.channels === 1 ? bias : reshape(graph, bias, [dimension(bias, 0), 1]);
   const written = (value: Value, weight: Value) => (norms === 'after' ? norm(value, weight) : value);
 
   const attended = graph.scope('attention', () => {
     const input = read(stream, weights.attentionNorm);
-    const qkv = linear(input, weights.qkv, weights.qkvBias, adapters.qkv);
+    const qkv = linear('linear', input, weights.qkv, weights.qkvBias, adapters.qkv);
     const mixed = attend(queryKeyNorm(graph, config, weights, qkv));
     const { attentionOutput, attentionOutputBias } = weights;
-    const output = linear(keep(mixed), attentionOutput, attentionOutputBias, adapters.attentionOutput);
+    const output = linear(
+      'linear',
+      keep(mixed),
+      attentionOutput,
+      attentionOutputBias,
+      adapters.attentionOutput,
+    );
     return add(graph, keep(stream), written(output, weights.attentionNorm));
   });
   return graph.scope('feed_forward', () => {
     const input = read(attended, weights.feedForwardNorm);
-    const both = linear(input, weights.gateUp, weights.gateUpBias, adapters.gateUp);
-    const [gate, up] = split(graph, both, -1, [config.intermediateSize, config.intermediateSize]);
+    const both = linear('into', input, weights.gateUp, weights.gateUpBias, adapters.gateUp);
+    const [gate, up] = split(graph, both, products.channels, [
+      config.intermediateSize,
+      config.intermediateSize,
+    ]);
     if (gate === undefined || up === undefined) throw new Error('A split has two parts.');
     const gated = multiply(graph, silu(graph, gate), up);
-    const output = linear(gated, weights.down, weights.downBias, adapters.down);
+    const output = linear('outOf', gated, weights.down, weights.downBias, adapters.down);
     return add(graph, attended, written(output, weights.feedForwardNorm));
   });
 }
