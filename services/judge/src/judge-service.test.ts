@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { EnvironmentServiceDefinition } from '@backsight/contract/environment';
 import {
+  CheckerKind,
   type JudgeBatchRequest,
   JudgeServiceDefinition,
   type JudgeRequest,
@@ -104,6 +105,23 @@ describe('judgeService', () => {
       feedback: '',
       passed: 1,
       total: 1,
+    });
+  });
+
+  it('calls a broken checker by its name, and gives no verdict', async () => {
+    const { client } = await serveScript((job) =>
+      job.source === 'checker' ? printing('', job, 5) : printing('1', job),
+    );
+    const checker = {
+      kind: CheckerKind.PROGRAM,
+      program: { language: 'python', source: 'checker' },
+    };
+    const failure = readFailure(
+      await client.judge({ ...request('x'), checker }).catch((error: unknown) => error),
+    );
+    expect(failure).toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      message: expect.stringContaining('The checker exited with code 5'),
     });
   });
 

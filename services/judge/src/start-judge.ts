@@ -6,6 +6,7 @@ import { createRegistry, type Logger, serve, service, type StartedRoom } from '@
 import { codingEnvironment } from './coding/coding-environment.js';
 import { readTasks } from './coding/read-tasks.js';
 import type { CodingTask } from './coding/task.js';
+import { tryTaskPrograms } from './coding/try-task-programs.js';
 import type { JudgeConfig } from './config.js';
 import { withStatuses } from './judge-failure.js';
 import { judgeService } from './judge-service.js';
@@ -22,6 +23,7 @@ export async function startJudge(config: JudgeConfig, logger: Logger): Promise<S
   const sandbox = await openSandbox(sandboxOptions(config, logger));
   try {
     const tasks = config.tasks === undefined ? [] : await readTasks(config.tasks, sandbox.languages);
+    await tryTaskPrograms(tasks, sandbox);
     const queue = new Queue(sandbox.capacity, config.maxQueued);
     const registry = createRegistry('judge');
     const metrics = judgeMetrics(registry, queue);

@@ -11,7 +11,7 @@ import { defaultLimits } from './judging/limits.js';
 import { unpackExecute, unpackJudge } from './unpack-request.js';
 
 const languages = [
-  { name: 'python', version: '3', runs: ['stdio', 'call', 'check'] },
+  { name: 'python', version: '3', runs: ['stdio', 'call', 'check', 'dialogue'] },
   { name: 'cpp', version: '12', runs: ['stdio'] },
 ] as const;
 const program = { language: 'python', source: 'print(1)' };
@@ -122,6 +122,62 @@ describe('unpackJudge', () => {
     expect(refusedFor(() => unpackJudge(request, languages))).toEqual([
       'tests[1] is of kind assert, which programs in cpp are not put to: stdio tests are',
     ]);
+  });
+
+  const interactive: Test = {
+    kind: { $case: 'interactive', value: { input: 'secret', expectedOutput: '' } },
+    hidden: false,
+  };
+  const ruling = { language: 'python', source: 'exit(0)' };
+
+  it('takes a checker or an interactor that comes along', () => {
+    const checker = { kind: CheckerKind.PROGRAM, program: ruling };
+    expect(judge({ checker }).submission).toMatchObject({
+      checker: { kind: CheckerKind.PROGRAM, program: ruling },
+    });
+    expect(judge({ tests: [interactive], interactor: ruling }).submission).toMatchObject({
+      interactor: ruling,
+      tests: [{ kind: 'interactive', input: 'secret', expected: '', hidden: false }],
+    });
+  });
+
+  it.each<[Parameters<typeof JudgeRequest.fromPartial>[0], RegExp]>([
+    [{ checker: { kind: CheckerKind.PROGRAM } }, /^checker\.program must be set for/],
+    [{ checker: { kind: CheckerKind.EXACT, program: ruling } }, /^checker\.program must not be set/],
+    [
+      { checker: { kind: CheckerKind.PROGRAM, program: { ...ruling, language: 'ada' } } },
+      /^checker must be in one of python, cpp, is in "ada"/,
+    ],
+    [
+      {
+        checker: { kind: CheckerKind.PROGRAM, program: ruling },
+        tests: [{ kind: { $case: 'assert', value: {} } }],
+      },
+      /^tests\[0\] is of kind assert, which a checker cannot rule on/,
+    ],
+    [{ tests: [interactive] }, /^tests\[0\] is interactive, but there is no interactor/],
+    [{ interactor: ruling }, /^tests\[0\] is of kind stdio, which an interactor cannot rule on/],
+    [
+      { tests: [interactive], interactor: { ...ruling, language: 'cpp' } },
+      /^interactor must be in one of python, is in "cpp"/,
+    ],
+    [
+      { tests: [interactive], interactor: ruling, program: { language: 'cpp', source: '' } },
+      /^tests\[0\] is of kind interactive, which programs in cpp are not put to/,
+    ],
+    [
+      { tests: [interactive], interactor: ruling, checker: { kind: CheckerKind.PROGRAM, program: ruling } },
+      /^checker is of no use beside an interactor/,
+    ],
+    [
+      {
+        checker: { kind: CheckerKind.PROGRAM, program: ruling },
+        tests: [{ kind: { $case: 'stdio', value: { input: 'x'.repeat(7 << 20) } } }],
+      },
+      /^tests\[0\] holds 7340032 bytes, more than the 6291456/,
+    ],
+  ])('refuses programs of the task that cannot rule (%#)', (request, problem) => {
+    expect(refusedFor(() => judge(request))).toEqual([expect.stringMatching(problem)]);
   });
 
   it('wants a program and a test', () => {

@@ -3,7 +3,8 @@ import { resolve } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { CheckerKind } from '@backsight/contract/judge';
 import { readRows, UnreadableFile } from './read-rows.js';
-import { readTasks, TaskFileError } from './read-tasks.js';
+import { readTasks } from './read-tasks.js';
+import { TaskFileError } from './task-file-error.js';
 
 const languages = [{ name: 'python', version: '3', runs: ['stdio', 'call', 'check'] }] as const;
 const fixture = (name: string): string => resolve(import.meta.dirname, '../../fixtures', name);

@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CheckerKind } from '@backsight/contract/judge';
 import { defaultChecker } from './own-row.js';
-import { readTasks, TaskFileError } from './read-tasks.js';
+import { readTasks } from './read-tasks.js';
+import { TaskFileError } from './task-file-error.js';
 
 const languages = [
-  { name: 'python', version: '3', runs: ['stdio', 'call', 'check'] },
+  { name: 'python', version: '3', runs: ['stdio', 'call', 'check', 'dialogue'] },
   { name: 'cpp', version: '12', runs: ['stdio'] },
 ] as const;
 let folder = '';
@@ -102,6 +103,19 @@ describe('readTasks', () => {
     });
   });
 
+  it("reads a task's own checker, or interactor, to which the tests are handed then", async () => {
+    const [checked] = await read({ ...row, checker: { program: 'exit(0)', language: 'cpp' } });
+    expect(checked?.checker).toMatchObject({
+      kind: CheckerKind.PROGRAM,
+      program: { language: 'cpp', source: 'exit(0)' },
+    });
+    const [talking] = await read({ ...row, interactor: { program: 'exit(0)' } });
+    expect(talking).toMatchObject({
+      interactor: { language: 'python', source: 'exit(0)' },
+      tests: [{ kind: 'interactive', input: '1\n', expected: '2\n' }],
+    });
+  });
+
   it('keeps the order of the files and their lines, blank ones left out', async () => {
     const one = await write(row, '', { ...row, task_id: 'b' });
     const two = await write({ ...row, task_id: 'c' });
@@ -138,6 +152,14 @@ describe('readTasks', () => {
       '1: tests[1]: is of kind assert, which programs in cpp are not put to: stdio tests are',
     ],
     [{ ...row, split: 'train', tests: [{ ...stdio, hidden: true }] }, /^1: tests: none of the 1 is public/],
+    [
+      { ...row, interactor: { program: 'x' }, tests: [stdio, { assert: 'x' }] },
+      '1: tests[1]: is of kind assert, which an interactor cannot rule on',
+    ],
+    [
+      { ...row, checker: { program: 'x', language: 'ada' } },
+      '1: checker: must be in one of python, cpp, is in "ada"',
+    ],
     [{ entry_point: 'f', task_id: 'x', prompt: 'def f(): ...' }, /^1: test: /],
     [{ test_list: [], text: 'x', task_id: 1 }, /^1: test_list: /],
   ])('says where and what is wrong with %j', async (bad, expected) => {

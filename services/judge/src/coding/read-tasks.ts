@@ -10,17 +10,7 @@ import { ownRow } from './own-row.js';
 import { humanEvalRow, mbppRow } from './published-rows.js';
 import { type PlacedRow, readRows, UnreadableFile } from './read-rows.js';
 import type { CodingTask, TaskRow } from './task.js';
-
-/** Task files that cannot be used: one line per problem, the first twenty. */
-export class TaskFileError extends Error {
-  override readonly name = 'TaskFileError';
-  constructor(readonly problems: readonly string[]) {
-    const more = problems.length - mostProblems;
-    super([...problems.slice(0, mostProblems), ...(more > 0 ? [`... and ${more} more`] : [])].join('\n'));
-  }
-}
-
-const mostProblems = 20;
+import { TaskFileError } from './task-file-error.js';
 
 /** All tasks of the files, in order. `languages` are those that the sandbox runs. Throws TaskFileError. */
 export async function readTasks(

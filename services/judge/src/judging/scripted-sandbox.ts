@@ -45,12 +45,13 @@ export function scriptedSandbox(
   };
 }
 
-/** Every run prints these bytes. */
+/** Every run prints these bytes and exits. */
 export async function* printing(
   text: string,
   { runs }: SandboxJob,
+  exitCode = 0,
 ): AsyncGenerator<SandboxEvent, void, void> {
   yield await Promise.resolve({ kind: 'compiled' as const });
   for (const run of runs.keys())
-    yield { kind: 'ran', run, ending: { ...quietEnding, stdout: Buffer.from(text) } };
+    yield { kind: 'ran', run, ending: { ...quietEnding, exitCode, stdout: Buffer.from(text) } };
 }

@@ -60,7 +60,7 @@ export async function talk(
       transcript.add('Program', piece);
       toInteractor.write(piece);
     });
-    const end = await settle(ours, theirs, { toProgram, toInteractor }, rules);
+    const end = await settle(ours, theirs, { toProgram, toInteractor, transcript }, rules);
     return { end, transcript };
   } finally {
     stop.abort();
@@ -74,31 +74,34 @@ type Outcome =
   | { readonly kind: 'ended'; readonly ending: RunEnding };
 
 interface Side {
-  /** Settles once it is compiled, or never will be. */
-  readonly prepared: Promise<unknown>;
+  /** Settles once it is compiled, or never will be; does not reject. */
+  readonly prepared: Promise<void>;
   readonly outcome: Promise<Outcome>;
 }
 
-interface Ways {
+interface Way {
   readonly toProgram: ByteQueue;
   readonly toInteractor: ByteQueue;
+  readonly transcript: Transcript;
 }
 
-async function settle(ours: Side, theirs: Side, ways: Ways, rules: TalkRules): Promise<TalkEnd> {
+async function settle(ours: Side, theirs: Side, way: Way, rules: TalkRules): Promise<TalkEnd> {
+  const { toProgram, toInteractor, transcript } = way;
   const first = await Promise.race([
     ours.outcome.then((outcome) => ({ who: 'program', outcome }) as const),
     theirs.outcome.then((outcome) => ({ who: 'interactor', outcome }) as const),
   ]);
+  transcript.close();
   if (first.outcome.kind === 'refused') return { ...first.outcome, who: first.who };
   const { ending } = first.outcome;
   if (first.who === 'program') {
     if (!rules.endedWell(ending)) return { kind: 'program-failed', program: ending };
-    ways.toInteractor.end();
+    toInteractor.end();
     const last = await theirs.outcome;
     if (last.kind === 'refused') return { ...last, who: 'interactor' };
     return { kind: 'ruled', interactor: last.ending, program: ending };
   }
-  ways.toProgram.end();
+  toProgram.end();
   await ours.prepared;
   const heard = rules.contented(ending) ? ours.outcome : Promise.race([ours.outcome, pause(graceMs)]);
   const last = await heard;
@@ -131,7 +134,11 @@ function play(
     return outcome;
   };
   const outcome = run();
-  return { prepared: Promise.race([started, outcome]), outcome };
+  const never = outcome.then(
+    () => undefined,
+    () => undefined,
+  );
+  return { prepared: Promise.race([started, never]), outcome };
 }
 
 function pause(ms: number): Promise<undefined> {

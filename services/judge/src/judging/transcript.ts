@@ -13,13 +13,20 @@ const longestLine = 300;
 export class Transcript {
   private readonly turns: { readonly speaker: Speaker; text: string }[] = [];
   private characters = 0;
+  private closed = false;
   private readonly decoders = {
     Interactor: new TextDecoder(),
     Program: new TextDecoder(),
   };
 
+  /** Nobody hears what comes now. */
+  close(): void {
+    this.closed = true;
+  }
+
   /** Somebody wrote something. */
   add(speaker: Speaker, piece: Uint8Array): void {
+    if (this.closed) return;
     const text = this.decoders[speaker].decode(piece, { stream: true });
     const turn = this.turns.at(-1);
     if (turn?.speaker === speaker) turn.text += text;
