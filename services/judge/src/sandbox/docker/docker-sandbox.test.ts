@@ -163,6 +163,31 @@ where(`openDockerSandbox${missing === undefined ? '' : ` (skipped: ${missing})`}
     expect([...(await own())].sort()).toEqual([...before].sort());
   });
 
+  it('runs a companion beside a program, and hears both', async () => {
+    const { signal } = new AbortController();
+    const say = async function* (piece: string) {
+      yield await Promise.resolve(Buffer.from(piece));
+    };
+    const play = async (name: string, companion: boolean): Promise<string> => {
+      let heard = '';
+      const job = {
+        language: 'python',
+        companion,
+        source: "print('hello', input(), flush=True)",
+        files: [],
+        runs: [{ kind: 'dialogue' as const, incoming: say(`${name}\n`) }],
+        limits: trialLimits,
+      };
+      for await (const event of sandbox.execute(job, signal))
+        if (event.kind === 'wrote') heard += Buffer.from(event.piece).toString();
+      return heard;
+    };
+    expect(await Promise.all([play('program', false), play('companion', true)])).toEqual([
+      'hello program\n',
+      'hello companion\n',
+    ]);
+  });
+
   it('gives every submission a container of its own where that is asked for', async () => {
     const strict = await open(true);
     try {

@@ -102,7 +102,7 @@ export async function openDockerSandbox(options: DockerSandboxOptions): Promise<
   }
 
   const artefacts = new ArtefactCache(artefactBytes);
-  let running = 0;
+  const running = { program: 0, companion: 0 };
   return {
     name: oneShot ? 'docker-one-shot' : 'docker',
     tier: ownKernel.has(options.runtime ?? '') ? IsolationTier.KERNEL : IsolationTier.CONTAINER,
@@ -110,8 +110,9 @@ export async function openDockerSandbox(options: DockerSandboxOptions): Promise<
     capacity: slots,
 
     async *execute(job: SandboxJob, signal: AbortSignal): AsyncGenerator<SandboxEvent, void, void> {
-      if (running === slots) throw new SandboxFailure('every slot of the sandbox is taken');
-      running += 1;
+      const role = job.companion === true ? 'companion' : 'program';
+      if (running[role] === slots) throw new SandboxFailure('every slot of the sandbox is taken');
+      running[role] += 1;
       const pool = poolOf(job.surroundings ?? job.language);
       try {
         const container = await pool.take(signal);
@@ -136,7 +137,7 @@ export async function openDockerSandbox(options: DockerSandboxOptions): Promise<
           pool.give(container, suspicious);
         }
       } finally {
-        running -= 1;
+        running[role] -= 1;
       }
     },
 
