@@ -16,10 +16,11 @@ import {
   fakeNamespace,
   type Misfortune,
 } from './fake-cluster/fake-cluster.js';
+import type { SecurityLevel } from './fake-cluster/admission.js';
 import type { PodStatus } from './fake-cluster/pod-store.js';
 import { testRunner } from './kubernetes-candidate.js';
 import { type KubernetesSandboxOptions, openKubernetesSandbox } from './kubernetes-sandbox.js';
-import { instanceLabel } from './runner-pod.js';
+import { instanceLabel, type NodeProfiles } from './runner-pod.js';
 
 const never = new AbortController().signal;
 
@@ -123,6 +124,23 @@ describe('openKubernetesSandbox', () => {
       expect(cluster?.pods.names).toHaveLength(2);
     },
   );
+
+  it.each<[string, SecurityLevel, NodeProfiles]>([
+    ['any profile', 'privileged', { seccomp: undefined, appArmor: undefined }],
+    ['exceptions, by profiles on its nodes', 'restricted', { seccomp: 'judge.json', appArmor: 'judge' }],
+  ])('runs programs in pods with user namespaces, without %s', async (_what, level, profiles) => {
+    const on = await startCluster({ level });
+    const opened = await open(on, { runner: { ...testRunner, runtimeClass: undefined, profiles } });
+    expect(await judge(opened, 'print(1)', [printing('1')])).toMatchObject({ verdict: Verdict.ACCEPTED });
+    expect(on.pods.get(on.pods.names[0] ?? '')?.spec).toMatchObject({ hostUsers: false });
+  });
+
+  it('is refused where exceptions to the restricted standard are', async () => {
+    const on = await startCluster({ level: 'restricted' });
+    await expect(open(on, { runner: { ...testRunner, runtimeClass: undefined } })).rejects.toThrow(
+      /violates PodSecurity: seccompProfile, procMount, forbidden AppArmor profile/,
+    );
+  });
 
   it('carries megabytes in and out, whole', async () => {
     const opened = await open(await startCluster());
@@ -384,7 +402,7 @@ describe('a Kubernetes sandbox that cannot start', () => {
 
   it('says which RuntimeClass there is not', async () => {
     const on = await startCluster({ runtimeClasses: [] });
-    await expect(open(on)).rejects.toThrow(/RuntimeClass "gvisor" not found/);
+    await expect(open(on)).rejects.toThrow(/RuntimeClass "kata" not found/);
   });
 
   it('says that an image has no Python', async () => {

@@ -198,8 +198,8 @@ function noSandbox(error: unknown): unknown {
 
 function inPods(error: NoSandbox): NoSandbox {
   return new NoSandbox(
-    `The runner pods cannot be used: ${error.message} In a pod that takes a RuntimeClass with a kernel of its own ` +
-      '(BACKSIGHT_KUBERNETES_RUNTIME_CLASS=gvisor), or a cluster with user namespaces for pods.',
+    `The runner pods cannot be used: ${error.message} What pods need is in the judge’s README: nodes with user ` +
+      'namespaces for pods, or a RuntimeClass with a kernel of its own (BACKSIGHT_KUBERNETES_RUNTIME_CLASS).',
     { cause: error },
   );
 }

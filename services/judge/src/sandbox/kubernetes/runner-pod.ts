@@ -12,12 +12,12 @@ export interface RunnerOptions {
   /** Path of the interpreter in that image. */
   readonly python: string;
   /**
-   * A RuntimeClass whose runtime brings a kernel of its own, for example gVisor's. Without one the pod is given a user
-   * namespace and what it takes to make namespaces inside it.
+   * A RuntimeClass whose runtime brings a kernel of its own, for example Kata's. Without one the pod shares its node's
+   * kernel, and has a user namespace.
    */
   readonly runtimeClass: string | undefined;
-  /** A seccomp profile on the nodes that lets an ordinary user make namespaces, in place of none; without runtimeClass. */
-  readonly seccompProfile: string | undefined;
+  /** Profiles on the nodes that let an ordinary user make namespaces and mount in them; without runtimeClass. */
+  readonly profiles: NodeProfiles;
   /** Requested, and never exceeded; a Kubernetes quantity. */
   readonly cpu: string;
   /** Requested, and never exceeded, by the programs and the slot together; a Kubernetes quantity. */
@@ -26,6 +26,14 @@ export interface RunnerOptions {
   readonly lifeSeconds: number;
   /** The user, and group, that everything in it is. */
   readonly user: number;
+}
+
+/** Names of security profiles that are on every node. */
+export interface NodeProfiles {
+  /** Below the kubelet's folder of them. Without one, the pod has no filter of system calls, and an unmasked /proc. */
+  readonly seccomp: string | undefined;
+  /** Without one, a pod that has a seccomp profile keeps the runtime's, and any other has none. */
+  readonly appArmor: string | undefined;
 }
 
 /** Which judge a pod belongs to. */
@@ -56,19 +64,19 @@ export const instanceLabel = 'backsight.dev/judge';
 export const incarnationLabel = 'backsight.dev/incarnation';
 
 /**
- * The pod. Where a runtime brings its own kernel, it keeps to the restricted Pod Security Standard in full; elsewhere it
- * has the three exceptions that namespaces inside a pod take, and in exchange a user namespace of its own.
+ * The pod. It keeps to the restricted Pod Security Standard in full, but where neither a runtime of its own nor a
+ * profile on the nodes is named: there it has what namespaces inside a pod take.
  */
 export function runnerPod(name: string, namespace: string, owner: RunnerOwner, options: RunnerOptions) {
-  const { runtimeClass, seccompProfile, cpu, memory, lifeSeconds, user } = options;
-  const ownKernel = runtimeClass !== undefined;
+  const { runtimeClass, cpu, memory, lifeSeconds, user } = options;
+  const { seccompProfile, appArmorProfile, procMount } = confinementOf(options);
   const resources = { cpu, memory, 'ephemeral-storage': '64Mi' };
   return {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name, namespace, labels: labelsOf(owner) },
     spec: {
-      ...(ownKernel ? { runtimeClassName: runtimeClass } : { hostUsers: false }),
+      ...(runtimeClass === undefined ? { hostUsers: false } : { runtimeClassName: runtimeClass }),
       restartPolicy: 'Never',
       activeDeadlineSeconds: lifeSeconds,
       terminationGracePeriodSeconds: 0,
@@ -86,8 +94,8 @@ export function runnerPod(name: string, namespace: string, owner: RunnerOwner, o
         runAsUser: user,
         runAsGroup: user,
         fsGroup: user,
-        seccompProfile: ownKernel ? { type: 'RuntimeDefault' } : seccompOf(seccompProfile),
-        ...(ownKernel ? {} : { appArmorProfile: { type: 'Unconfined' } }),
+        seccompProfile,
+        ...(appArmorProfile === undefined ? {} : { appArmorProfile }),
       },
       containers: [
         {
@@ -110,7 +118,7 @@ export function runnerPod(name: string, namespace: string, owner: RunnerOwner, o
             privileged: false,
             readOnlyRootFilesystem: true,
             capabilities: { drop: ['ALL'] },
-            ...(ownKernel ? {} : { procMount: 'Unmasked' }),
+            ...(procMount === undefined ? {} : { procMount }),
           },
           volumeMounts: [{ name: 'tmp', mountPath: '/tmp' }],
         },
@@ -141,6 +149,15 @@ export function runnerSlotCommand({ python, room }: RunnerOptions, settings: obj
   ];
 }
 
-function seccompOf(profile: string | undefined) {
-  return profile === undefined ? { type: 'Unconfined' } : { type: 'Localhost', localhostProfile: profile };
+/** What confines the pod beside its namespaces, as weak as making namespaces inside it asks for. */
+function confinementOf({ runtimeClass, profiles: { seccomp, appArmor } }: RunnerOptions) {
+  const own = appArmor === undefined ? undefined : { type: 'Localhost', localhostProfile: appArmor };
+  if (runtimeClass !== undefined) return { seccompProfile: { type: 'RuntimeDefault' } };
+  if (seccomp !== undefined)
+    return { seccompProfile: { type: 'Localhost', localhostProfile: seccomp }, appArmorProfile: own };
+  return {
+    seccompProfile: { type: 'Unconfined' },
+    appArmorProfile: own ?? { type: 'Unconfined' },
+    procMount: 'Unmasked',
+  };
 }

@@ -40,6 +40,9 @@ export const kubernetesSettings = {
   kubernetesSeccomp: setting.maybe(
     setting.text('BACKSIGHT_KUBERNETES_SECCOMP_PROFILE', 'a seccomp profile on the nodes'),
   ),
+  kubernetesAppArmor: setting.maybe(
+    setting.text('BACKSIGHT_KUBERNETES_APPARMOR_PROFILE', 'an AppArmor profile on the nodes'),
+  ),
   kubernetesCpu: quantitySetting('BACKSIGHT_KUBERNETES_CPU', '1'),
   kubernetesMemory: quantitySetting('BACKSIGHT_KUBERNETES_MEMORY', '1Gi'),
   kubernetesSubmissions: setting.integer('BACKSIGHT_KUBERNETES_SUBMISSIONS_PER_POD', 1, 1_000_000, 1000),
@@ -76,7 +79,7 @@ export async function clusterOf(
       python: named.kubernetesPython,
       node: named.kubernetesNode,
       runtimeClass: named.kubernetesRuntimeClass,
-      seccompProfile: named.kubernetesSeccomp,
+      profiles: { seccomp: named.kubernetesSeccomp, appArmor: named.kubernetesAppArmor },
       cpu: named.kubernetesCpu,
       memory: named.kubernetesMemory,
       lifeSeconds: named.kubernetesLife,

@@ -12,7 +12,12 @@ const securityContext = z.strictObject({
       localhostProfile: z.string().optional(),
     })
     .optional(),
-  appArmorProfile: z.strictObject({ type: z.string() }).optional(),
+  appArmorProfile: z
+    .strictObject({
+      type: z.enum(['RuntimeDefault', 'Localhost', 'Unconfined']),
+      localhostProfile: z.string().optional(),
+    })
+    .optional(),
   allowPrivilegeEscalation: z.boolean().optional(),
   privileged: z.boolean().optional(),
   readOnlyRootFilesystem: z.boolean().optional(),

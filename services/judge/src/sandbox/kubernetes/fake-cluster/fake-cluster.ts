@@ -18,7 +18,7 @@ import { type PodStatus, PodStore, type StoredPod } from './pod-store.js';
 export interface FakeClusterOptions {
   /** Pod security of the namespace. Default: restricted. */
   readonly level?: SecurityLevel;
-  /** Default: gvisor. */
+  /** Default: kata. */
   readonly runtimeClasses?: readonly string[];
   /** Channel protocols of exec, the preferred first. Default: v5, then v4. */
   readonly protocols?: readonly string[];
@@ -221,7 +221,7 @@ export class FakeCluster {
     const runtime = pod.spec.runtimeClassName;
     if (broken.length > 0) {
       refuse(response, 403, `pods "${name}" is forbidden: violates PodSecurity: ${broken.join(', ')}`);
-    } else if (runtime !== undefined && !(this.options.runtimeClasses ?? ['gvisor']).includes(runtime)) {
+    } else if (runtime !== undefined && !(this.options.runtimeClasses ?? ['kata']).includes(runtime)) {
       refuse(response, 403, `pods "${name}" is forbidden: pod rejected: RuntimeClass "${runtime}" not found`);
     } else if (this.pods.get(name) !== undefined) {
       refuse(response, 409, `pods "${name}" already exists`);
