@@ -8,7 +8,7 @@ import {
   Verdict,
 } from '@backsight/contract/judge';
 import { environmentService, playEpisode } from '@backsight/environment';
-import { connect, createLogger, createRegistry, readFailure, service } from '@backsight/rpc';
+import { connect, createLogger, createRegistry, Metadata, readFailure, service } from '@backsight/rpc';
 import { startLoopback } from '@backsight/testing';
 import '@backsight/testing/matchers';
 import { codingEnvironment } from './coding/coding-environment.js';
@@ -167,6 +167,56 @@ describe('judgeService', () => {
     expect(sandbox.running()).toBe(1);
     gone.abort();
     await held;
+  });
+
+  it('serves a caller that asks for little while another waits for much', async () => {
+    const finish: (() => void)[] = [];
+    const { client, queue, sandbox } = await serveScript(async function* (job) {
+      await new Promise<void>((resolve) => finish.push(resolve));
+      yield* printing('1', job);
+    });
+    const from = (caller: string) => ({ metadata: Metadata({ 'x-caller': caller }) });
+    const greedy = ['a', 'b', 'c'].map((source) => client.judge(request(source), from('greedy')));
+    await until(() => queue.waiting === 2);
+    const modest = client.judge(request('d'), from('modest'));
+    await until(() => queue.waiting === 3);
+    for (let done = 0; done < 4; done++) {
+      await until(() => finish.length > done);
+      finish[done]?.();
+    }
+    await Promise.all([...greedy, modest]);
+    const [first, second] = sandbox.jobs.map(({ source }) => source);
+    expect([['a', 'b', 'c'].includes(first ?? ''), second]).toEqual([true, 'd']);
+  });
+
+  it('runs twins, and a call that is repeated under its idempotency key, once', async () => {
+    const finish = new Map<string, () => void>();
+    const { client, sandbox } = await serveScript(
+      async function* (job) {
+        await new Promise<void>((resolve) => finish.set(job.source, resolve));
+        yield* printing('1', job);
+      },
+      { capacity: 3 },
+    );
+    const twins = [1, 2].map(() => client.judge(request('twin')));
+    const execute = (source: string, key: string) =>
+      client.execute(
+        { program: request(source).program },
+        { metadata: Metadata({ 'idempotency-key': key }) },
+      );
+    // The same call, another one under the same key, and, for they may end otherwise, the same program under another.
+    const calls = [execute('x', '1'), execute('x', '1'), execute('y', '1')];
+    await until(() => sandbox.running() === 3);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(sandbox.jobs.map(({ source }) => source).sort()).toEqual(['twin', 'x', 'y']);
+    for (const end of finish.values()) end();
+    expect((await Promise.all(twins)).map(({ cached }) => cached).sort()).toEqual([false, true]);
+    const [one, same] = await Promise.all(calls);
+    expect(same).toEqual(one);
+    const later = execute('x', '2');
+    await until(() => sandbox.jobs.length === 4);
+    finish.get('x')?.();
+    await later;
   });
 
   it('stops what runs when the deadline has passed, or the caller is gone', async () => {

@@ -7,6 +7,7 @@ import { EnvironmentServiceDefinition } from '@backsight/contract/environment';
 import { IsolationTier, JudgeServiceDefinition, Verdict } from '@backsight/contract/judge';
 import { playEpisode } from '@backsight/environment';
 import { connect } from '@backsight/rpc';
+import { freePort } from '@backsight/testing';
 import { alive, descendants, leftGroups, slotPids } from './sandbox/leftovers.js';
 import { whyNoSandbox } from './sandbox/real-sandbox.js';
 
@@ -39,15 +40,19 @@ interface Room {
   readonly child: ChildProcess;
   readonly pid: number;
   readonly address: string;
+  /** A figure of its own, without its labels. */
+  readonly figure: (name: string) => Promise<number>;
   readonly stderr: () => string;
   readonly ended: Promise<unknown>;
 }
 
 /** Starts the judge as a process, as another user where one is given. */
 async function start(user?: number, flags: readonly string[] = []): Promise<Room> {
+  const metricsAddress = `127.0.0.1:${await freePort()}`;
   const child = spawn(process.execPath, [main, ...flags], {
     env: {
       BACKSIGHT_JUDGE_ADDRESS: '127.0.0.1:0',
+      BACKSIGHT_JUDGE_METRICS_ADDRESS: metricsAddress,
       BACKSIGHT_JUDGE_SLOTS: '2',
       BACKSIGHT_TASKS: join(folder, 'tasks.jsonl'),
       SECRET: 'of the judge',
@@ -72,7 +77,11 @@ async function start(user?: number, flags: readonly string[] = []): Promise<Room
       reject(new Error(`the judge did not start: ${stderr}`));
     });
   });
-  const room = { child, pid: child.pid ?? 0, address, stderr: () => stderr, ended };
+  const figure = async (name: string): Promise<number> => {
+    const text = await (await fetch(`http://${metricsAddress}/metrics`)).text();
+    return Number(new RegExp(`^${name}(?:\\{.*\\})? (\\S+)$`, 'm').exec(text)?.[1]);
+  };
+  const room = { child, pid: child.pid ?? 0, address, figure, stderr: () => stderr, ended };
   rooms.push(room);
   return room;
 }
@@ -155,6 +164,8 @@ where(`the judge as a process${missing === undefined ? '' : ` (skipped: ${missin
     await until(() => descendants(room.pid).length === idle);
     expect(performance.now() - aborted).toBeLessThan(1000);
     for (const end of await Promise.all(running)) expect(end).toMatchObject({ name: 'AbortError' });
+    await until(async () => (await room.figure('judge_kill_seconds_count')) === 2);
+    expect(await room.figure('judge_leftovers')).toBe(0);
     close();
   });
 
@@ -177,6 +188,7 @@ where(`the judge as a process${missing === undefined ? '' : ` (skipped: ${missin
     const left = await leftGroups(slots);
     const again = await start();
     expect(await leftGroups(slots)).toEqual([]);
+    expect(await again.figure('judge_leftovers')).toBe(0);
     const { client, close: closeAgain } = connect(JudgeServiceDefinition, again.address);
     const { isolation } = await client.describe({});
     // With control groups the test is about something.

@@ -26,7 +26,8 @@ export async function startJudge(config: JudgeConfig, logger: Logger): Promise<S
     await tryTaskPrograms(tasks, sandbox);
     const queue = new Queue(sandbox.capacity, config.maxQueued);
     const registry = createRegistry('judge');
-    const metrics = judgeMetrics(registry, queue);
+    const leftovers = async (): Promise<number> => ((await sandbox.leftovers?.()) ?? []).length;
+    const metrics = judgeMetrics(registry, queue, leftovers);
     const judge = new Judge({
       sandbox,
       queue,

@@ -51,12 +51,12 @@ export function codingEnvironment(options: CodingEnvironmentOptions): Environmen
 async function* playTask(
   task: CodingTask,
   options: CodingEnvironmentOptions,
-  { seed, signal }: EpisodeOptions,
+  { seed, signal, caller }: EpisodeOptions,
 ): Episode {
   let messages = task.messages;
   for (let turn = 1; ; turn++) {
     const action = yield { messages };
-    const attempt = await judgeAttempt(task, action, options, { seed, signal });
+    const attempt = await judgeAttempt(task, action, options, seed, { caller, errand: 'episode', signal });
     if (attempt.verdict === Verdict.ACCEPTED || turn >= options.maxTurns)
       return outcomeOf(attempt, task, turn);
     messages = [{ role: 'user', content: attempt.feedback?.text ?? 'The program fails a hidden test.' }];
@@ -74,7 +74,8 @@ async function judgeAttempt(
   task: CodingTask,
   action: Action,
   options: CodingEnvironmentOptions,
-  { seed, signal }: EpisodeOptions,
+  seed: number,
+  wait: WaitOptions,
 ): Promise<Attempt> {
   const source = programOf(task, action);
   if (typeof source !== 'string') return { verdict: Verdict.FORMAT_ERROR, feedback: source, passed: 0 };
@@ -88,7 +89,7 @@ async function judgeAttempt(
     limits: completeLimits(task.limits),
     stopAtFirstFailure: false,
   };
-  const { judgement } = await options.judge.judge(submission, { signal });
+  const { judgement } = await options.judge.judge(submission, wait);
   const text = writeFeedback(submission, judgement, { ...options.feedback, seed });
   return {
     verdict: judgement.verdict,

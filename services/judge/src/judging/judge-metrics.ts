@@ -1,19 +1,27 @@
 /** The judge's own figures under /metrics. */
 import type { Verdict } from '@backsight/contract/judge';
 import { Counter, Gauge, Histogram, type Registry } from '@backsight/rpc';
-import type { Queue } from './queue.js';
+import { errands, type Queue } from './queue.js';
 
 /** What the judge counts. */
 export interface JudgeMetrics {
   judged(verdict: Verdict, queueMs: number, runMs: number): void;
   answeredFromCache(): void;
+  /** By an identical submission that was running. */
+  answeredByTwin(): void;
+  /** @param ms From the end of a call until nothing of its program was left. */
+  killed(ms: number): void;
   sandboxFailed(): void;
 }
 
 const seconds = [0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 2, 5, 10, 60];
 
-/** Registers the figures. */
-export function judgeMetrics(registry: Registry, queue: Queue): JudgeMetrics {
+/** Registers the figures; `leftovers` counts what is left of programs that should be over. */
+export function judgeMetrics(
+  registry: Registry,
+  queue: Queue,
+  leftovers: () => Promise<number> = () => Promise.resolve(0),
+): JudgeMetrics {
   const registers = [registry];
   const verdicts = new Counter({
     name: 'judge_verdicts_total',
@@ -24,6 +32,11 @@ export function judgeMetrics(registry: Registry, queue: Queue): JudgeMetrics {
   const cached = new Counter({
     name: 'judge_cache_hits_total',
     help: 'Submissions answered from an identical earlier one.',
+    registers,
+  });
+  const shared = new Counter({
+    name: 'judge_shared_runs_total',
+    help: 'Submissions answered by the run of an identical one that was under way.',
     registers,
   });
   const failures = new Counter({
@@ -43,12 +56,27 @@ export function judgeMetrics(registry: Registry, queue: Queue): JudgeMetrics {
     buckets: seconds,
     registers,
   });
+  const kills = new Histogram({
+    name: 'judge_kill_seconds',
+    help: 'From the end of a call, by its caller or its deadline, until nothing of its program was left.',
+    buckets: seconds,
+    registers,
+  });
   new Gauge({
     name: 'judge_waiting',
-    help: 'Submissions waiting for a slot.',
+    help: 'Submissions waiting for a slot, by what their callers asked for.',
+    labelNames: ['errand'],
     registers,
     collect() {
-      this.set(queue.waiting);
+      for (const errand of errands) this.set({ errand }, queue.waitingFor(errand));
+    },
+  });
+  new Gauge({
+    name: 'judge_leftovers',
+    help: 'Processes, control groups and the like that are left of programs that are over; must be 0.',
+    registers,
+    async collect() {
+      this.set(await leftovers());
     },
   });
   return {
@@ -59,6 +87,12 @@ export function judgeMetrics(registry: Registry, queue: Queue): JudgeMetrics {
     },
     answeredFromCache: () => {
       cached.inc();
+    },
+    answeredByTwin: () => {
+      shared.inc();
+    },
+    killed: (ms) => {
+      kills.observe(ms / 1000);
     },
     sandboxFailed: () => {
       failures.inc();

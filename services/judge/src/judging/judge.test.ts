@@ -98,6 +98,53 @@ describe('Judge', () => {
     expect(sandbox.jobs).toHaveLength(1);
   });
 
+  it('lets a twin go on with a run whose first caller has gone, and times how fast it kills what nobody wants', async () => {
+    let finish = (): void => undefined;
+    const { judge, sandbox, queue, metrics } = judgeOver(async function* (job, abort) {
+      yield await Promise.resolve({ kind: 'compiled' });
+      await new Promise<void>((resolve, reject) => {
+        finish = resolve;
+        abort.addEventListener('abort', () => {
+          reject(abort.reason as Error);
+        });
+      });
+      yield* printing('1', job);
+    }, 2);
+    const [first, second] = [new AbortController(), new AbortController()];
+    const start = async (by: AbortController) => {
+      const judged = judge.judge(submission, { signal: by.signal });
+      judged.catch(() => undefined);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      return judged;
+    };
+    const outcomes = [start(first), start(second)];
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    first.abort();
+    await expect(outcomes[0]).rejects.toMatchObject({ name: 'AbortError' });
+    expect(sandbox.running()).toBe(1);
+    finish();
+    expect(await outcomes[1]).toMatchObject({ cached: true });
+    const other = judge.judge({ ...submission, source: 'other' }, { signal: second.signal });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    second.abort();
+    await expect(other).rejects.toMatchObject({ name: 'AbortError' });
+    expect([sandbox.running(), queue.waiting]).toEqual([0, 0]);
+    expect(await metrics()).toMatch(/judge_kill_seconds_count\S* 1/);
+    expect(await metrics()).toMatch(/judge_shared_runs_total\S* 1/);
+  });
+
+  it('does not share what the clock on the wall had a part in', async () => {
+    const { judge, sandbox } = judgeOver(async function* ({ runs }) {
+      yield await Promise.resolve({ kind: 'compiled' });
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      for (const run of runs.keys())
+        yield { kind: 'ran', run, ending: { ...quietEnding, exitCode: undefined, limit: 'wall' } };
+    }, 4);
+    const answers = await Promise.all([1, 2, 3].map(() => judge.judge(submission, { signal })));
+    expect(answers.map(({ cached }) => cached)).toEqual([false, false, false]);
+    expect(sandbox.jobs).toHaveLength(3);
+  });
+
   it('gives a sandbox that fails one more try', async () => {
     let tries = 0;
     const { judge, metrics } = judgeOver((job, abort) =>

@@ -1,4 +1,4 @@
-/** The judge: a queue, a sandbox, a cache, and one more try when a sandbox fails. */
+/** The judge: a queue, a sandbox, a cache, one run for twins, and one more try when a sandbox fails. */
 import { type Logger, isAbort } from '@backsight/rpc';
 import {
   type RunEnding,
@@ -11,7 +11,8 @@ import type { JudgeMetrics } from './judge-metrics.js';
 import { judgeSubmission } from './judge-submission.js';
 import type { Queue, WaitOptions } from './queue.js';
 import type { Judgement, Submission } from './submission.js';
-import { submissionKey, type VerdictCache } from './verdict-cache.js';
+import { SharedRuns } from './shared-runs.js';
+import { isRepeatable, submissionKey, type VerdictCache } from './verdict-cache.js';
 
 /** What a judge is made of. */
 export interface JudgeParts {
@@ -30,7 +31,7 @@ export interface Answer {
   readonly queueMs: number;
   /** Milliseconds. */
   readonly runMs: number;
-  /** From an identical earlier submission. */
+  /** From an identical submission that came before it. */
   readonly cached: boolean;
 }
 
@@ -41,6 +42,8 @@ export type Execution =
 
 /** Judges submissions and executes programs, as many side by side as the sandbox takes. */
 export class Judge {
+  private readonly runs = new SharedRuns<Answer>();
+
   constructor(private readonly parts: JudgeParts) {}
 
   get sandbox(): Sandbox {
@@ -56,31 +59,52 @@ export class Judge {
    * row failed, the signal's reason when it aborts: nothing of the program is left then.
    */
   async judge(submission: Submission, wait: WaitOptions): Promise<Answer> {
-    const { queue, cache, sandbox, metrics } = this.parts;
     const key = submissionKey(submission);
-    const known = this.fromCache(key, 0);
+    const known = this.fromCache(key, 0) ?? (await this.fromTwin(key, 0, wait.signal));
     if (known !== undefined) return known;
-    const { waitedMs, leave } = await queue.enter(wait);
-    try {
-      // Its twin may have been judged while it waited.
-      const meanwhile = this.fromCache(key, waitedMs);
-      if (meanwhile !== undefined) return meanwhile;
-      const started = performance.now();
-      const judgement = await this.retried(() => judgeSubmission(sandbox, submission, wait.signal));
-      const runMs = performance.now() - started;
-      cache.put(key, judgement);
-      metrics.judged(judgement.verdict, waitedMs, runMs);
-      return { judgement, queueMs: waitedMs, runMs, cached: false };
-    } finally {
-      leave();
+    let place = await this.parts.queue.enter(wait);
+    if (this.runs.has(key)) {
+      // Its twin came first, and runs: it needs no place.
+      place.leave();
+      const twin = await this.fromTwin(key, place.waitedMs, wait.signal);
+      if (twin !== undefined) return twin;
+      place = await this.parts.queue.enter(wait);
     }
+    const { waitedMs, leave } = place;
+    const meanwhile = this.fromCache(key, waitedMs);
+    if (meanwhile !== undefined) {
+      leave();
+      return meanwhile;
+    }
+    return this.runs.start(key, wait.signal, async (signal) => {
+      try {
+        return await this.run(key, submission, waitedMs, signal);
+      } finally {
+        leave(); // and not before: others may follow this run when its first caller has gone
+      }
+    });
+  }
+
+  private async run(
+    key: string,
+    submission: Submission,
+    queueMs: number,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    const { cache, sandbox, metrics } = this.parts;
+    const started = performance.now();
+    const judgement = await this.retried(() => judgeSubmission(sandbox, submission, signal), signal);
+    const runMs = performance.now() - started;
+    cache.put(key, judgement);
+    metrics.judged(judgement.verdict, queueMs, runMs);
+    return { judgement, queueMs, runMs, cached: false };
   }
 
   /** Runs a job of one run. Throws as `judge` does. */
   async execute(job: SandboxJob, wait: WaitOptions): Promise<Execution> {
     const { leave } = await this.parts.queue.enter(wait);
     try {
-      return await this.retried(() => this.executeOnce(job, wait.signal));
+      return await this.retried(() => this.executeOnce(job, wait.signal), wait.signal);
     } finally {
       leave();
     }
@@ -101,8 +125,30 @@ export class Judge {
     return { judgement, queueMs, runMs: 0, cached: true };
   }
 
+  /** The answer of an identical submission that runs now; undefined where there is none, or another run may differ. */
+  private async fromTwin(key: string, queueMs: number, signal: AbortSignal): Promise<Answer | undefined> {
+    const twin = await this.runs.join(key, signal);
+    if (twin === undefined || !isRepeatable(twin.judgement)) return undefined;
+    this.parts.metrics.answeredByTwin();
+    return { judgement: twin.judgement, queueMs, runMs: 0, cached: true };
+  }
+
   /** A sandbox that fails says nothing about the program: a fresh one gets one more try. */
-  private async retried<T>(work: () => Promise<T>): Promise<T> {
+  private async retried<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    let abortedAt = Infinity;
+    const note = (): void => {
+      abortedAt = performance.now();
+    };
+    signal.addEventListener('abort', note, { once: true });
+    try {
+      return await this.tried(work);
+    } finally {
+      signal.removeEventListener('abort', note);
+      if (signal.aborted) this.parts.metrics.killed(Math.max(0, performance.now() - abortedAt));
+    }
+  }
+
+  private async tried<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {

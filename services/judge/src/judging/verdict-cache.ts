@@ -25,7 +25,7 @@ export class VerdictCache {
 
   /** Keeps a judgement, unless the clock on the wall had a part in it: a busy machine is no fault of the program. */
   put(key: string, judgement: Judgement): void {
-    if (judgement.fates.some(({ limit }) => limit === 'wall')) return;
+    if (!isRepeatable(judgement)) return;
     this.drop(key);
     this.kept.set(key, judgement);
     this.characters += charactersOf(judgement);
@@ -41,6 +41,11 @@ export class VerdictCache {
     this.kept.delete(key);
     this.characters -= charactersOf(dropped);
   }
+}
+
+/** Whether another run would come to the same: the clock on the wall had no part in it. */
+export function isRepeatable({ fates }: Judgement): boolean {
+  return fates.every(({ limit }) => limit !== 'wall');
 }
 
 function charactersOf({ fates }: Judgement): number {

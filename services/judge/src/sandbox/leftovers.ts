@@ -1,6 +1,7 @@
-/** What sandboxes may have left behind on this machine: processes and control groups. */
-import { readdirSync, readFileSync } from 'node:fs';
+/** What sandboxes may have left behind on this machine: processes, control groups and folders. */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /**
@@ -20,19 +21,63 @@ export async function leftProcesses(
 }
 
 /** Control groups of the slots whose supervisors these are, or were. */
-export async function leftGroups(pids: readonly number[]): Promise<readonly string[]> {
+export function leftGroups(pids: readonly number[]): Promise<readonly string[]> {
+  return groupsWhere((name) => pids.includes(slotOf(name)?.pid ?? NaN));
+}
+
+/**
+ * What is left of slots and programs that are over: processes of `count` users from `first` on that no slot watches,
+ * control groups and temporary folders whose slot is dead. Of a slot in another process namespace, nobody can tell.
+ */
+export async function findStrays(first: number, count: number): Promise<readonly string[]> {
+  const processes = processesOf(first, first + count, (pid) => !isBelowSlot(pid));
+  const groups = await groupsWhere(isOfDeadSlot);
+  const folders = (await readdir(tmpdir()).catch(() => [])).filter(isOfDeadSlot);
+  return [
+    ...processes.map((each) => `process ${each}`),
+    ...groups.map((each) => `control group ${each}`),
+    ...folders.map((each) => `folder ${join(tmpdir(), each)}`),
+  ];
+}
+
+async function groupsWhere(wanted: (name: string) => boolean): Promise<readonly string[]> {
   const found: string[] = [];
   const visit = async (folder: string, depth: number): Promise<void> => {
     const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
     for (const entry of entries.filter((each) => each.isDirectory())) {
       const path = join(folder, entry.name);
-      const [, pid] = /^backsight-judge\.\d+\.(\d+)\./.exec(entry.name) ?? [];
-      if (pid !== undefined && pids.includes(Number(pid))) found.push(path);
+      if (wanted(entry.name)) found.push(path);
       else if (depth > 0) await visit(path, depth - 1);
     }
   };
   await visit('/sys/fs/cgroup', 4);
   return found;
+}
+
+/** The slot that a group or a folder is named after, as in python/owner.py: process namespace, id, start. */
+function slotOf(name: string): { namespace: string; pid: number; started: string } | undefined {
+  const [, namespace = '', pid, started = ''] = /^backsight-judge\.(\d+)\.(\d+)\.(\d+)$/.exec(name) ?? [];
+  return pid === undefined ? undefined : { namespace, pid: Number(pid), started };
+}
+
+function isOfDeadSlot(name: string): boolean {
+  const slot = slotOf(name);
+  if (slot === undefined || readlinkSync('/proc/self/ns/pid') !== `pid:[${slot.namespace}]`) return false;
+  const { state, started } = statOf(slot.pid);
+  return state === 'Z' || state === 'X' || started !== slot.started;
+}
+
+function isBelowSlot(pid: number): boolean {
+  for (let at = pid; at > 1; at = statOf(at).parent)
+    if (read(`/proc/${at}/cmdline`).includes('slot.py')) return true;
+  return false;
+}
+
+/** Fields 3, 4 and 22 of proc(5) stat, counted after the name; of a process that is gone, none. */
+function statOf(pid: number): { state: string; parent: number; started: string } {
+  const stat = read(`/proc/${pid}/stat`);
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return { state: fields[0] ?? '', parent: Number(fields[1] ?? 0), started: fields[19] ?? '' };
 }
 
 /** The child processes of this one that run slots. */

@@ -18,6 +18,8 @@ export interface Sandbox {
    * Leaving the loop early, or aborting the signal, kills everything of the program before the slot is used again.
    */
   execute(job: SandboxJob, signal: AbortSignal): AsyncGenerator<SandboxEvent, void, void>;
+  /** What is left of programs that are over, each in a few words; nothing should be. Default: it cannot tell. */
+  leftovers?(): Promise<readonly string[]>;
   /** Kills what runs, and leaves nothing behind. */
   close(): Promise<void>;
 }

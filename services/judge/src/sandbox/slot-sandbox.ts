@@ -2,6 +2,7 @@
 import { IsolationTier } from '@backsight/contract/judge';
 import { ArtefactCache, artefactKey } from './artefact-cache.js';
 import type { Toolchain } from './find-toolchains.js';
+import { findStrays } from './leftovers.js';
 import { type Sandbox, type SandboxEvent, SandboxFailure, type SandboxJob } from './sandbox.js';
 import { type SlotIsolation, SlotProcess, type SlotTier } from './slot-process.js';
 
@@ -128,6 +129,7 @@ export async function openSlotSandbox(options: SlotSandboxOptions): Promise<Sand
       }
     },
 
+    leftovers: () => findStrays(firstUser, 2 * slots),
     close,
   };
 }
