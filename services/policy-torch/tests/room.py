@@ -43,6 +43,7 @@ class Room:
             command, env=environment | settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         self.said: list[str] = []
+        self.printed: list[str] = []
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
         self.address = self._address()
@@ -70,10 +71,25 @@ class Room:
     def _address(self) -> str:
         for line in self.process.stdout or []:
             if line.startswith("policy listening on "):
+                threading.Thread(target=self._read, daemon=True).start()
                 return line.removeprefix("policy listening on ").strip()
         self.process.wait()
         self._listener.join()
         raise AssertionError(f"The room ended with {self.process.returncode}:\n{''.join(self.said)}")
+
+    def rank(self, index: int) -> int:
+        """Process id of a rank: the launcher's children, in the order in which it started them."""
+        listing = subprocess.check_output(["ps", "-o", "pid=", "--ppid", str(self.process.pid)], text=True)
+        return sorted(int(pid) for pid in listing.split())[index]
+
+    def ended(self, timeout: float) -> tuple[int, str]:
+        """Exit code and what was said on stderr, of a room that ends by itself."""
+        code = self.process.wait(timeout=timeout)
+        self._listener.join(timeout=10)
+        return code, "".join(self.said)
+
+    def _read(self) -> None:
+        self.printed.extend(self.process.stdout or [])
 
     def _listen(self) -> None:
         self.said.extend(self.process.stderr or [])

@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import signal
 import sys
-from datetime import UTC, datetime
 
 import torch
 
-from policy_torch.checkpoint import Retention
+from policy_torch.checkpoint import CheckpointInfo, Retention
 from policy_torch.config import PolicyConfig, SettingsError, read_config
-from policy_torch.core import Core, CoreOptions, local_rank
+from policy_torch.core import Core, CoreOptions, Save, local_rank
 from policy_torch.engine import Engine
 from policy_torch.errors import CheckpointError, UnsupportedError
+from policy_torch.exposition import Figures, MetricsServer
 from policy_torch.group import Group
+from policy_torch.logs import log_to_stderr
 from policy_torch.model import ModelOptions, compute_type, device_of, quiet_libraries
 from policy_torch.service import PolicyService, Server, read_texts
 
 log = logging.getLogger("policy_torch")
-
-_LEVELS = {"silent": 100, "fatal": 50, "error": 40, "warn": 30, "info": 20, "debug": 10, "trace": 5}
 
 
 def main() -> int:
     """Exit code 0 after a drain; 1 with one sentence per problem on stderr."""
     try:
         config = read_config(os.environ)
-        _log_to_stderr(config.log_level)
+        log_to_stderr(config.log_level)
         return _work(config)
     except (SettingsError, CheckpointError, UnsupportedError, _ListenError) as error:
         for line in str(error).splitlines():
-            print(f"policy: {line}", file=sys.stderr)
+            _say(line)
         return 1
 
 
@@ -56,19 +54,21 @@ def _work(config: PolicyConfig) -> int:
     # The launcher tells every rank to stop; rank 0 drains first and then says so.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    core.follow()
+    try:
+        core.follow()
+    except Exception as error:
+        _end_broken(f"rank {group.rank} has lost the others: {_first_line(error)}")
     group.leave()
     return 0
 
 
 async def _serve(config: PolicyConfig, core: Core, texts: tuple[str, str, str]) -> int:
-    """Serves until SIGTERM, SIGINT, or the loss of a rank; then drains. A second signal ends the process at once."""
+    """Serves until SIGTERM, SIGINT, or the loss of a rank; then drains and saves. A second signal ends the process at once."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    broken = False
+    broken: list[BaseException] = []
 
-    def lost() -> None:
-        nonlocal broken
-        broken = True
+    def lost(error: BaseException) -> None:
+        broken.append(error)
         loop.call_soon_threadsafe(stop.set)
 
     def asked() -> None:
@@ -79,46 +79,68 @@ async def _serve(config: PolicyConfig, core: Core, texts: tuple[str, str, str]) 
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, asked)
     engine = Engine(core, max(1.0, config.group_timeout_s / 4), lost)
-    service = PolicyService(engine, texts, config.max_examples, config.max_pending_completions)
+    figures = Figures(engine.version)
+    service = PolicyService(engine, texts, config.max_examples, config.max_pending_completions, figures)
     try:
         server = await Server.start(service, config.address)
     except RuntimeError as error:
         raise _ListenError(f"{config.address} cannot be listened on: is the port taken?") from error
+    metrics = _serve_metrics(config, server, figures)
     host = config.address.rpartition(":")[0]
     print(f"policy listening on {host}:{server.port}", flush=True)
     await stop.wait()
     log.info("draining")
     await server.drain(1.0 if broken else 10.0)
+    unsaved = None if broken else await _save(config, core, engine)
     await engine.close()
+    if metrics is not None:
+        metrics.close()
     if broken:
-        # Collectives of a lost group may never end.
-        sys.stderr.flush()
-        os._exit(1)
+        _end_broken(f"a rank of the group is lost, start the policy again: {_first_line(broken[0])}")
     core.group.leave()
-    return 0
+    return 0 if unsaved is None else 1
+
+
+async def _save(config: PolicyConfig, core: Core, engine: Engine) -> Exception | None:
+    """Saves steps that no checkpoint has yet; returns what went wrong, if anything did."""
+    name = config.stop_checkpoint
+    if name is None or not core.policy.unsaved:
+        return None
+    try:
+        saved: CheckpointInfo = await engine.call(Save(name, retain=False))
+    except Exception as error:
+        _say(f"version {engine.version} could not be saved: {error}")
+        return error
+    print(f'policy saved version {saved.version} as checkpoint "{name}" in {config.checkpoints}', flush=True)
+    return None
+
+
+def _serve_metrics(config: PolicyConfig, server: Server, figures: Figures) -> MetricsServer | None:
+    if config.metrics_address is None:
+        return None
+    try:
+        return MetricsServer(config.metrics_address, figures, lambda: server.is_serving)
+    except OSError as error:
+        raise _ListenError(f"{config.metrics_address} cannot be listened on: {error.strerror}") from error
+
+
+def _end_broken(why: str) -> None:
+    """Ends the process: collectives of a lost group may never end, nor what waits for them."""
+    _say(why)
+    sys.stderr.flush()
+    os._exit(1)
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def _say(sentence: str) -> None:
+    print(f"policy: {sentence}", file=sys.stderr)
 
 
 class _ListenError(Exception):
     """The address cannot be listened on."""
-
-
-class _JsonLines(logging.Formatter):
-    """One JSON object a line, as the other rooms log."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        level = {10: 20, 20: 30, 30: 40, 40: 50, 50: 60}.get(record.levelno, 30)
-        line = {"level": level, "time": datetime.now(UTC).isoformat(timespec="milliseconds"), "name": "policy"}
-        line |= getattr(record, "facts", {}) | {"msg": record.getMessage()}
-        if record.exc_info:
-            line["err"] = self.formatException(record.exc_info)
-        return json.dumps(line)
-
-
-def _log_to_stderr(level: str) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines())
-    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    logging.getLogger("policy_torch").setLevel(_LEVELS[level])
 
 
 if __name__ == "__main__":

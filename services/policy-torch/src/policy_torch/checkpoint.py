@@ -11,43 +11,27 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
-from policy_torch.errors import CheckpointError, InputError, UnsupportedError, Violation
-from policy_torch.files import file_errors, safetensors, sync_folder, verify, write_new
-from policy_torch.peft_folder import CONFIG_FILE, PREFIX, WEIGHTS_FILE, config_text
+from policy_torch.config import CHECKPOINT_NAME
+from policy_torch.errors import CheckpointError, InputError, Violation
+from policy_torch.export import export
+from policy_torch.files import TensorSet, sync_folder, together, verify, write_new, write_set
 from policy_torch.policy import Moments, Policy, Snapshot
 from policy_torch.weights import Parameters, WeightSet
 
-T = TypeVar("T")
-
 #: The weights that the policy was started with; no checkpoint may take the name.
 INITIAL = "initial"
-#: Text files that an export copies, verbatim.
-TEXT_FILES = [
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "chat_template.jinja",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-]
 _FORMAT = {"format": "backsight-checkpoint", "formatVersion": 1}
 _PARTS = ("weights", "teacher", "reference", "firstMoment", "secondMoment", "adapter")
 #: The parts that have all weights; the others are of what is trained.
 _WHOLE = ("weights", "teacher", "reference")
-
-#: What one file holds: parameters, and this rank's part of each.
-_Set = tuple[Parameters, Iterable[Tensor]]
 
 
 @dataclass(frozen=True)
@@ -76,7 +60,7 @@ def require_name(name: str) -> None:
     """1 to 100 letters, digits, dots, dashes and underscores, no dot first."""
     if name == INITIAL:
         raise InputError([Violation("name", f'"{INITIAL}" names the weights the policy was started with')])
-    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", name):
+    if not CHECKPOINT_NAME.fullmatch(name):
         rule = "is not 1 to 100 letters, digits, dots, dashes and underscores, starting with no dot"
         raise InputError([Violation("name", f"{json.dumps(name, ensure_ascii=False)} {rule}")])
 
@@ -89,13 +73,16 @@ class Checkpoints:
         self._retention = retention or Retention()
         self._started_at_ms = _now_ms()
 
-    def save(self, name: str, score: float | None = None) -> CheckpointInfo:
-        """Writes the whole state atomically. All ranks call it together."""
+    def save(self, name: str, score: float | None = None, retain: bool = True) -> CheckpointInfo:
+        """Writes the whole state atomically; `retain` then removes what the retention does not keep.
+
+        All ranks call it together.
+        """
         require_name(name)
         policy = self._policy
         policy.model.scatter()
         whole, trained = policy.parameters, policy.model.trained
-        sets: dict[str, _Set] = {"weights": (whole, policy.whole_set(policy.student()))}
+        sets: dict[str, TensorSet] = {"weights": (whole, policy.whole_set(policy.student()))}
         if policy.own_teacher is not None:
             sets["teacher"] = (whole, policy.whole_set(policy.own_teacher))
         if policy.moments is not None:
@@ -103,8 +90,12 @@ class Checkpoints:
         if policy.model.adapter is not None:
             sets["adapter"] = (trained, trained.local())
         data = f"{name}@{secrets.token_hex(6)}"
-        saved = self._together(name, lambda: self._write(name, data, sets, score), lambda: self._discard(data))
-        if policy.model.group.rank == 0:
+        group = policy.model.group
+        saved = together(
+            group, self.folder / name, lambda: self._write(name, data, sets, score), lambda: self._discard(data)
+        )
+        policy.unsaved = False
+        if group.rank == 0 and retain:
             self._retain()
         return saved
 
@@ -113,13 +104,16 @@ class Checkpoints:
         policy = self._policy
         if name == INITIAL:
             policy.start_over()
+            policy.unsaved = False
             return self.initial()
         require_name(name)
-        info, state, stored = self._together(name, lambda: self._read(name))
+        group = policy.model.group
+        info, state, stored = together(group, self.folder / name, lambda: self._read(name))
         if policy.model.adapter is not None:
             same = self._fits(state, stored)
-            self._together(name, lambda: self._require_base(name, same))
+            together(group, self.folder / name, lambda: self._require_base(name, same))
         policy.restore(state)
+        policy.unsaved = False
         return info
 
     def list(self) -> list[CheckpointInfo]:
@@ -135,19 +129,9 @@ class Checkpoints:
         return [*found, self.initial()]
 
     def export(self, name: str, adapter: bool = False) -> str:
-        """Writes the student as a Hugging Face folder with the model's own texts, or its adapter in PEFT layout.
-
-        Returns the folder. All ranks call it together.
-        """
+        """Writes the student, or its adapter alone, into `exports/<name>`; returns that folder. All ranks call it together."""
         require_name(name)
-        if adapter and self._policy.model.adapter is None:
-            raise UnsupportedError("PEFT_EXPORT", "The policy trains no adapter that could be exported.")
-        self._policy.model.scatter()
-        folder = self.folder / "exports" / name
-        temporary = folder / f".writing-{secrets.token_hex(6)}"
-        work = self._export_adapter if adapter else self._export
-        undo = lambda: shutil.rmtree(temporary, ignore_errors=True)  # noqa: E731
-        return self._together(name, lambda: work(folder, temporary), undo)
+        return export(self._policy, self.folder / "exports" / name, adapter)
 
     def initial(self) -> CheckpointInfo:
         return CheckpointInfo(INITIAL, 0, 4 * self._policy.parameters.count, self._started_at_ms)
@@ -162,23 +146,6 @@ class Checkpoints:
                 shutil.rmtree(entry, ignore_errors=True)
         for entry in self.folder.glob(".*@*.json"):
             entry.unlink(missing_ok=True)
-
-    def _together(self, name: str, work: Callable[[], T], undo: Callable[[], None] = lambda: None) -> T:
-        """Runs `work` on all ranks; where one fails, all fail with its error."""
-        result: T | None = None
-        failure: CheckpointError | None = None
-        try:
-            with file_errors(self.folder / name):
-                result = work()
-        except CheckpointError as error:
-            failure = error
-            undo()
-        reasons = self._policy.model.group.gather(failure and (failure.reason, failure.file, failure.problem))
-        for reason in reasons:
-            if reason is not None:
-                raise failure or CheckpointError(*reason)
-        assert result is not None
-        return result
 
     def _retain(self) -> None:
         """Removes what the retention does not keep, oldest first; the newest always stays."""
@@ -195,14 +162,14 @@ class Checkpoints:
             (self.folder / f"{each.name}.json").unlink(missing_ok=True)
             shutil.rmtree(self.folder / data, ignore_errors=True)
 
-    def _write(self, name: str, data: str, sets: dict[str, _Set], score: float | None) -> CheckpointInfo:
+    def _write(self, name: str, data: str, sets: dict[str, TensorSet], score: float | None) -> CheckpointInfo:
         policy, folder = self._policy, self.folder
         writes = policy.model.group.rank == 0
         failure: OSError | None = None
         files: dict[str, dict[str, Any]] = {}
         for part, given in sets.items():
             try:
-                files[part] = self._write_set(folder / data / f"{part}.safetensors", given)
+                files[part] = write_set(policy.model.group, folder / data / f"{part}.safetensors", given)
             except OSError as error:
                 failure = failure or error  # the other ranks go on gathering, and this one with them
         if failure is not None:
@@ -229,24 +196,6 @@ class Checkpoints:
                 if older.name != data:
                     shutil.rmtree(older, ignore_errors=True)
         return _info(name, manifest)
-
-    def _write_set(
-        self, file: Path, given: _Set, metadata: dict[str, str] | None = None, prefix: str = ""
-    ) -> dict[str, Any]:
-        """Float32 tensors one after the other in the order of the parameters; returns size and checksum.
-
-        Every rank takes part in gathering, whatever becomes of rank 0's writing.
-        """
-        parameters, weights = given
-        wholes = (parameters.whole(index, part) for index, part in enumerate(weights))
-        try:
-            if self._policy.model.group.rank != 0:
-                return {"sizeBytes": 0, "sha256": ""}  # rank 0 tells
-            file.parent.mkdir(parents=True, exist_ok=True)
-            return write_new(file, safetensors(parameters, wholes, metadata, prefix))
-        finally:
-            for _ in wholes:
-                pass
 
     def _discard(self, data: str) -> None:
         """Removes an unpublished save; one that a manifest names already stays."""
@@ -324,39 +273,6 @@ class Checkpoints:
             if not right(value):
                 raise CheckpointError("invalid", str(file), f"{key}: {json.dumps(value)} is not right")
         return manifest
-
-    def _export(self, folder: Path, temporary: Path) -> str:
-        policy = self._policy
-        whole = policy.parameters, policy.whole_set(policy.student())
-        self._write_set(temporary / "model.safetensors", whole, {"format": "pt"})
-        if policy.model.group.rank != 0:
-            return str(folder)
-        source = policy.model.options.folder
-        config = json.loads((source / "config.json").read_text())
-        config["dtype" if "dtype" in config else "torch_dtype"] = "float32"
-        write_new(temporary / "config.json", [(json.dumps(config, indent=2) + "\n").encode()])
-        for name in TEXT_FILES:
-            if (source / name).is_file():
-                write_new(temporary / name, [(source / name).read_bytes()])
-        for file in temporary.iterdir():
-            file.rename(folder / file.name)
-        # The index of a sharded model would hide the file just written.
-        (folder / "model.safetensors.index.json").unlink(missing_ok=True)
-        temporary.rmdir()
-        return str(folder)
-
-    def _export_adapter(self, folder: Path, temporary: Path) -> str:
-        model = self._policy.model
-        assert model.adapter is not None
-        factors = model.adapter.factors
-        self._write_set(temporary / WEIGHTS_FILE, (factors, factors.local()), {"format": "pt"}, PREFIX)
-        if model.group.rank == 0:
-            text = config_text(model.adapter.settings, model.card.name)
-            write_new(temporary / CONFIG_FILE, [text.encode()])
-            for name in (WEIGHTS_FILE, CONFIG_FILE):
-                (temporary / name).rename(folder / name)
-            temporary.rmdir()
-        return str(folder)
 
 
 def _is_count(value: object) -> bool:

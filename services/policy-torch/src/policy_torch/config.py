@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from policy_torch.adapter import AdapterSource, FreshAdapter, StoredAdapter
 
 T = TypeVar("T")
 
+#: 1 to 100 letters, digits, dots, dashes and underscores, no dot first.
+CHECKPOINT_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 LOG_LEVELS = ["silent", "fatal", "error", "warn", "info", "debug", "trace"]
 
 
@@ -38,6 +41,10 @@ class PolicyConfig:
     max_examples: int
     max_pending_completions: int
     group_timeout_s: int
+    #: Where /metrics and /healthz are, if anywhere.
+    metrics_address: str | None
+    #: Name of the checkpoint that a drain saves; None saves none.
+    stop_checkpoint: str | None
     #: Checkpoints that stay when another is saved; 0 sets no such limit.
     keep_last: int
     keep_best: int
@@ -65,6 +72,10 @@ def read_config(environment: Mapping[str, str]) -> PolicyConfig:
         max_pending_completions=reader.integer("BACKSIGHT_MAX_PENDING_COMPLETIONS", 1, 1_000_000, 16_384),
         keep_last=reader.integer("BACKSIGHT_CHECKPOINTS_KEEP_LAST", 1, 1_000_000, 0),
         keep_best=reader.integer("BACKSIGHT_CHECKPOINTS_KEEP_BEST", 1, 1_000_000, 0),
+        metrics_address=reader.read(
+            "BACKSIGHT_POLICY_METRICS_ADDRESS", "an address host:port, for example 127.0.0.1:7101", _address, None
+        ),
+        stop_checkpoint=reader.stop_checkpoint("BACKSIGHT_STOP_CHECKPOINT", "stopped"),
         group_timeout_s=reader.integer("BACKSIGHT_GROUP_TIMEOUT_SECONDS", 1, 86_400, 600),
     )
     if reader.problems:
@@ -120,6 +131,13 @@ class _Reader:
 
     def choice(self, variable: str, words: list[str], fallback: str) -> str:
         return self.read(variable, f"one of {', '.join(words)}", lambda t: t if t in words else None, fallback)
+
+    def stop_checkpoint(self, variable: str, fallback: str) -> str | None:
+        rule = 'the name of a checkpoint, or "none"'
+        name = self.read(
+            variable, rule, lambda t: t if t != "initial" and CHECKPOINT_NAME.fullmatch(t) else None, fallback
+        )
+        return None if name == "none" else name
 
 
 def _path(text: str) -> Path | None:

@@ -16,11 +16,12 @@ from policy_torch.checkpoint import Checkpoints, Retention
 from policy_torch.errors import CancelledWork, CheckpointError, FullError, InputError, UnsupportedError
 from policy_torch.generate import Decoder, Finished, Sample
 from policy_torch.group import Group
+from policy_torch.memory import out_of_memory
 from policy_torch.model import LoadedModel, ModelOptions
 from policy_torch.plan import TrainExample, TrainPlan, TrainReport
 from policy_torch.policy import Policy
 from policy_torch.score import CompletionScore, score
-from policy_torch.train import Transaction, out_of_memory
+from policy_torch.train import Transaction
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,8 @@ class Train:
 class Save:
     name: str
     score: float | None = None
+    #: Whether the retention removes others.
+    retain: bool = True
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ class Copy:
 
 @dataclass(frozen=True)
 class Idle:
-    """Nothing: it tells the others that rank 0 lives."""
+    """Nothing, on which all ranks meet: each learns that the others live."""
 
 
 @dataclass(frozen=True)
@@ -153,15 +156,17 @@ class Core:
                 return self._score(action, checkpoint)
             case Train(plan, examples):
                 return self._train(plan, examples, checkpoint)
-            case Save(name, rating):
-                return self.checkpoints.save(name, rating)
+            case Save(name, rating, retain):
+                return self.checkpoints.save(name, rating, retain)
             case Restore(name):
                 return self.checkpoints.restore(name)
             case Export(name, adapter):
                 return self.checkpoints.export(name, adapter), self.policy.version
             case Copy():
                 return self._copy()
-            case Idle() | Stop():
+            case Idle():
+                return self.group.most(0)
+            case Stop():
                 return None
 
     def _tick(self, tick: Tick) -> Ticked:
@@ -177,8 +182,8 @@ class Core:
             for _ in range(tick.steps):
                 finished += decoder.step()
             return Ticked(finished, decoder.free, decoder.running)
-        except (FloatingPointError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and not out_of_memory(error):
+        except (FloatingPointError, RuntimeError, MemoryError) as error:
+            if not isinstance(error, FloatingPointError) and not out_of_memory(error):
                 raise
             self.decoder = self._new_decoder()
             memory = "Memory ran out while sampling. Set BACKSIGHT_GENERATION_SLOTS lower."

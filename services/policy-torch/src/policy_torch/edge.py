@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 
 from grpc_status import rpc_status
 
+from policy_torch.exposition import ROOM, Figures
 from policy_torch.failures import Failure, failure_of, internal, shutting_down
 
 log = logging.getLogger(__name__)
 
-ROOM = "policy"
+SERVICE = "backsight.policy.v1.PolicyService"
 #: The metadata key of a request id, both ways.
 REQUEST_ID_KEY = "x-request-id"
 
@@ -34,7 +35,8 @@ class RefusedCall(Exception):
 class Calls:
     """The calls in flight."""
 
-    def __init__(self) -> None:
+    def __init__(self, figures: Figures) -> None:
+        self.figures = figures
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stopping = False
 
@@ -81,27 +83,38 @@ class _Call:
         #: The checkpoint asked for, if any.
         self._name = getattr(request, "name", "")
         self._id = _request_id(context)
+        self._end = calls.figures.begin(f"{SERVICE}/{method}")
 
     async def __aenter__(self) -> None:
         task = asyncio.current_task()
-        if task is not None:
-            self._calls._tasks.add(task)
-        await self._context.send_initial_metadata(((REQUEST_ID_KEY, self._id),))
+        assert task is not None
+        self._calls._tasks.add(task)
+        try:
+            await self._context.send_initial_metadata(((REQUEST_ID_KEY, self._id),))
+        except BaseException:
+            # The caller is gone already.
+            self._calls._tasks.discard(task)
+            self._end("CANCELLED")
+            raise
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
         task = asyncio.current_task()
         if task is not None:
             self._calls._tasks.discard(task)
         if error is None or isinstance(error, GeneratorExit):
+            # A stream that its caller dropped has neither an answer nor an error.
+            self._end("OK" if error is None else "CANCELLED")
             return False
         if isinstance(error, asyncio.CancelledError):
             if not self._calls._stopping or self._context.cancelled():
+                self._end("CANCELLED")
                 return False
             if task is not None:
                 task.uncancel()
             failure = shutting_down(ROOM)
         else:
             failure = self._failure(error)
+        self._end(failure.code.name)
         await self._context.abort_with_status(rpc_status.to_status(failure.status(self._id)))
         return False
 

@@ -69,8 +69,10 @@ class _Request:
 class Engine:
     """What the service calls; every method may be called while others run."""
 
-    def __init__(self, core: Core, heartbeat_s: float = 60.0, on_broken: Callable[[], None] = lambda: None) -> None:
-        """`heartbeat_s`: how often idle ranks are told that rank 0 lives. `on_broken` is called when the group is lost."""
+    def __init__(
+        self, core: Core, heartbeat_s: float = 60.0, on_broken: Callable[[BaseException], None] = lambda _: None
+    ) -> None:
+        """`heartbeat_s`: how often idle ranks meet, to learn that the others live. `on_broken` is told why a group is lost."""
         self.core = core
         self._heartbeat_s, self._on_broken = heartbeat_s, on_broken
         self._numbers = itertools.count(1)
@@ -157,8 +159,8 @@ class Engine:
         except BaseException as error:
             log.critical("the engine is lost", exc_info=error)
             with self._changed:
-                self._lose(AwayError("A rank of the policy's group is lost; the policy must be started again."))
-            self._on_broken()
+                self._lose(_lost_rank())
+            self._on_broken(error)
 
     def _next(self) -> _Job | Tick | Idle:
         """Waits for something to do."""
@@ -210,9 +212,11 @@ class Engine:
         except (*EXPECTED, VersionMismatchError) as error:
             job.result.set_exception(error)
         except Exception as error:
-            job.result.set_exception(error)
-            if self.core.group.size > 1:
-                raise  # the other ranks are elsewhere now
+            if self.core.group.size == 1:
+                job.result.set_exception(error)
+                return
+            job.result.set_exception(_lost_rank())
+            raise  # the other ranks are elsewhere now
 
     def _take(self, ticked: list[Ticked]) -> None:
         """Hands out what a tick finished."""
@@ -247,3 +251,7 @@ class Engine:
             if job.result.set_running_or_notify_cancel():
                 job.result.set_exception(reason)
         self._changed.notify_all()
+
+
+def _lost_rank() -> AwayError:
+    return AwayError("A rank of the policy's group is lost; the policy must be started again.")

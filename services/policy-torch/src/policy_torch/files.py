@@ -8,16 +8,22 @@ import json
 import math
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from policy_torch.errors import CheckpointError
+from policy_torch.group import Group
 from policy_torch.weights import Parameters
+
+T = TypeVar("T")
+
+#: What one file holds: parameters, and this rank's part of each.
+TensorSet = tuple[Parameters, Iterable[Tensor]]
 
 _PIECE = 16 * 2**20
 
@@ -83,3 +89,40 @@ def file_errors(file: Path) -> Iterator[None]:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         problem = "no space left on the disk" if full else (error.strerror or str(error))
         raise CheckpointError("no-space" if full else "io", str(error.filename or file), problem) from error
+
+
+def write_set(
+    group: Group, file: Path, given: TensorSet, metadata: dict[str, str] | None = None, prefix: str = ""
+) -> dict[str, Any]:
+    """Float32 tensors one after the other in the order of the parameters; returns size and checksum.
+
+    Every rank takes part in gathering, whatever becomes of rank 0's writing.
+    """
+    parameters, weights = given
+    wholes = (parameters.whole(index, part) for index, part in enumerate(weights))
+    try:
+        if group.rank != 0:
+            return {"sizeBytes": 0, "sha256": ""}  # rank 0 tells
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return write_new(file, safetensors(parameters, wholes, metadata, prefix))
+    finally:
+        for _ in wholes:
+            pass
+
+
+def together(group: Group, about: Path, work: Callable[[], T], undo: Callable[[], None] = lambda: None) -> T:
+    """Runs `work` on all ranks; where one fails, all fail with its error."""
+    result: T | None = None
+    failure: CheckpointError | None = None
+    try:
+        with file_errors(about):
+            result = work()
+    except CheckpointError as error:
+        failure = error
+        undo()
+    reasons = group.gather(failure and (failure.reason, failure.file, failure.problem))
+    for reason in reasons:
+        if reason is not None:
+            raise failure or CheckpointError(*reason)
+    assert result is not None
+    return result

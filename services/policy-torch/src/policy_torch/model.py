@@ -21,6 +21,7 @@ from policy_torch.batches import Continuation, MicroBatch, assemble
 from policy_torch.errors import CheckpointError, UnsupportedError
 from policy_torch.group import Group
 from policy_torch.head import Head
+from policy_torch.ledger import CountedAllGather, CountedReduceScatter, Ledger
 from policy_torch.weights import Parameters
 
 T = TypeVar("T")
@@ -103,6 +104,7 @@ class LoadedModel:
     def __init__(self, options: ModelOptions, group: Group) -> None:
         self.options, self.group = options, group
         self.device = options.device
+        self.ledger = Ledger()
         language_model = read_model(options.folder)
         self.config = language_model.config
         module = PolicyModel(language_model)
@@ -115,7 +117,7 @@ class LoadedModel:
         if options.recompute_layers:
             _recompute_layers(language_model)
         self.sharded = group.size > 1 or options.compute != torch.float32
-        self.module = _shard(module, options, group) if self.sharded else module.to(options.device)
+        self.module = _shard(module, options, group, self.ledger) if self.sharded else module.to(options.device)
         named = _named_parameters(self.module)
         #: The model's own, without those of an adapter.
         self.parameters = Parameters([each for each in named if not adapter.is_factor(each[0])])
@@ -150,7 +152,11 @@ class LoadedModel:
         )
 
     def _whole(self, sharded: Any) -> Tensor:
-        return sharded.full_tensor().detach().to(self.options.compute)
+        shape, compute = sharded.shape, self.options.compute
+        return self.ledger.perform(
+            lambda: sharded.full_tensor().detach().to(compute),
+            lambda: torch.zeros(shape, dtype=compute, device=self.device),
+        )
 
     def gather(self) -> None:
         """Keeps all parameters gathered on every rank until `scatter`, so that forward passes need no other rank."""
@@ -282,7 +288,7 @@ def _recompute_layers(model: LanguageModel) -> None:
     model.train()  # layers are recomputed in training mode alone; there is no dropout
 
 
-def _shard(module: PolicyModel, options: ModelOptions, group: Group) -> PolicyModel:
+def _shard(module: PolicyModel, options: ModelOptions, group: Group, ledger: Ledger) -> PolicyModel:
     """Shards every layer, and the rest with the root: float32 shards, gathered in the compute type, reduced in float32."""
     mesh = group.mesh(options.device)
     precision = MixedPrecisionPolicy(param_dtype=options.compute, reduce_dtype=torch.float32, cast_forward_inputs=False)
@@ -294,6 +300,8 @@ def _shard(module: PolicyModel, options: ModelOptions, group: Group) -> PolicyMo
             # Token scales look at the whole mini-batch: gradients of ranks are summed, not averaged.
             each.set_gradient_divide_factor(1.0)
             each.set_force_sum_reduction_for_comms(True)  # Gloo knows no other
+            each.set_custom_all_gather(CountedAllGather(ledger))  # type: ignore[arg-type] # its base class is private
+            each.set_custom_reduce_scatter(CountedReduceScatter(ledger))  # type: ignore[arg-type]
     return module
 
 

@@ -49,6 +49,8 @@ class Policy:
     def __init__(self, model: LoadedModel) -> None:
         self.model = model
         self.version = 0
+        #: Whether transactions have been taken since a checkpoint was last saved or restored.
+        self.unsaved = False
         self.own_teacher: WeightSet | None = None
         self.moments: Moments | None = None
         self._initial: WeightSet | None = None
@@ -77,7 +79,7 @@ class Policy:
             if adapter is None or factors is None:
                 self._initial = self.parameters.copy() if self._untouched else self._read_initial()
             elif adapter.changes_nothing(factors, self.model.group):
-                return adapter.matrices.local()
+                self._initial = adapter.matrices.local()  # over the memory of the base, which nothing moves
             else:
                 self._initial = list(adapter.merged(factors))
         return self._initial
@@ -111,6 +113,13 @@ class Policy:
         with self.model.trained.exchanged(trained):
             yield
 
+    def make_moments(self) -> Moments:
+        """The optimizer's memory; zeros before its first step."""
+        if self.moments is None:
+            weights = self.model.trained.local()
+            self.moments = Moments([torch.zeros_like(w) for w in weights], [torch.zeros_like(w) for w in weights], 0)
+        return self.moments
+
     @torch.no_grad()
     def step(self, settings: OptimizerSettings) -> tuple[float, bool]:
         """Takes one AdamW step along the accumulated gradient (Loshchilov and Hutter, arXiv 1711.05101).
@@ -124,17 +133,16 @@ class Policy:
         if not math.isfinite(norm):
             return norm, True
         weights = trained.local()
-        if self.moments is None:
-            self.moments = Moments([torch.zeros_like(w) for w in weights], [torch.zeros_like(w) for w in weights], 0)
+        moments = self.make_moments()
         if settings.max_gradient_norm is not None and norm > settings.max_gradient_norm:
             torch._foreach_mul_(gradients, settings.max_gradient_norm / norm)
-        steps = torch.full((len(weights),), float(self.moments.steps), device=self.model.device)
+        steps = torch.full((len(weights),), float(moments.steps), device=self.model.device)
         held = [index for index, weight in enumerate(weights) if weight.numel() > 0]
         adamw(
             [weights[i] for i in held],
             [gradients[i] for i in held],
-            [self.moments.first[i] for i in held],
-            [self.moments.second[i] for i in held],
+            [moments.first[i] for i in held],
+            [moments.second[i] for i in held],
             [],
             [steps[i] for i in held],
             fused=True,
@@ -146,7 +154,7 @@ class Policy:
             eps=settings.epsilon,
             weight_decay=settings.weight_decay,
         )
-        self.moments.steps += 1
+        moments.steps += 1
         self._untouched = False
         return norm, False
 

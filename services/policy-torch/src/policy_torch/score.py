@@ -9,8 +9,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from policy_torch.batches import Continuation, MicroBatch, assemble, deal, pack
+from policy_torch.batches import Continuation, MicroBatch, Row, assemble, deal, pack
 from policy_torch.head import chunks
+from policy_torch.memory import in_step, within_memory
 from policy_torch.model import LoadedModel, PolicyModel
 
 
@@ -39,21 +40,28 @@ def score(
 ) -> list[CompletionScore]:
     """Scores continuations under the model's present weights; all ranks call it together and get all scores.
 
-    `checkpoint` is called before every micro-batch and may raise.
+    `checkpoint` is called before every micro-batch and may raise. Memory that runs out halves the budget once.
     """
-    group = model.group
-    mine: dict[int, CompletionScore] = {}
-    packed = pack(continuations, token_budget, model.sharing_width)
-    for rows in deal(packed, group.rank, group.size):
-        checkpoint()
-        batch = assemble(continuations, rows, model.device)
-        columns = model.run(partial(_figures, batch=batch, temperature=temperature, top_k=top_k))
-        begin = 0
-        for item, count in zip(batch.items, batch.counts, strict=True):
-            tokens = slice(begin, begin + count)
-            mine[item] = CompletionScore(*(column[tokens].flatten().tolist() for column in columns))
-            begin += count
-    found = {item: each for part in group.gather(mine) for item, each in part.items()}
+
+    def attempt(budget: int) -> dict[int, CompletionScore]:
+        mine: dict[int, CompletionScore] = {}
+
+        def work(rows: list[Row]) -> None:
+            batch = assemble(continuations, rows, model.device)
+            columns = model.run(partial(_figures, batch=batch, temperature=temperature, top_k=top_k))
+            begin = 0
+            for item, count in zip(batch.items, batch.counts, strict=True):
+                tokens = slice(begin, begin + count)
+                mine[item] = CompletionScore(*(column[tokens].flatten().tolist() for column in columns))
+                begin += count
+
+        for rows in deal(pack(continuations, budget, model.sharing_width), model.group.rank, model.group.size):
+            checkpoint()
+            in_step(model, work, rows)
+        return mine
+
+    mine, _ = within_memory(model, token_budget, attempt)
+    found = {item: each for part in model.group.gather(mine) for item, each in part.items()}
     return [found[item] for item in range(len(continuations))]
 
 

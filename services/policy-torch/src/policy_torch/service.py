@@ -19,9 +19,10 @@ from policy_torch import pack
 from policy_torch.admission import Admission
 from policy_torch.checkpoint import INITIAL, CheckpointInfo, require_name
 from policy_torch.core import Copy, Export, Restore, Save, Train
-from policy_torch.edge import Calls, refuse
+from policy_torch.edge import SERVICE, Calls, refuse
 from policy_torch.engine import Engine
 from policy_torch.errors import CheckpointError, InputError, Violation
+from policy_torch.exposition import Figures
 from policy_torch.failures import failed_precondition, invalid_argument, unimplemented
 from policy_torch.pull import SENT_TYPES, WeightSource, messages
 from policy_torch.unpack import read_transaction, unpack_generate, unpack_score
@@ -29,7 +30,6 @@ from policy_torch.violations import number
 
 log = logging.getLogger(__name__)
 
-SERVICE = "backsight.policy.v1.PolicyService"
 MAX_MESSAGE_BYTES = 64 * 2**20
 #: Training transactions being streamed, waiting or trained; the engine takes one at a time.
 MAX_TRANSACTIONS = 4
@@ -45,7 +45,12 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):  # type: ignore[misc
     """PolicyService over an engine."""
 
     def __init__(
-        self, engine: Engine, texts: tuple[str, str, str], max_examples: int, max_pending_completions: int
+        self,
+        engine: Engine,
+        texts: tuple[str, str, str],
+        max_examples: int,
+        max_pending_completions: int,
+        figures: Figures,
     ) -> None:
         self._engine, self._texts, self._max_examples = engine, texts, max_examples
         self._card = engine.core.model.card
@@ -54,7 +59,7 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):  # type: ignore[misc
         self._score_calls = Admission("Score calls", MAX_SCORE_CALLS, 500)
         self._pulls = Admission("pulls of weights", MAX_PULLS, 500)
         self._source = WeightSource(engine.core.policy.parameters.names, lambda: engine.call(Copy()))
-        self.calls = Calls()
+        self._figures, self.calls = figures, Calls(figures)
         for name in (
             "Describe",
             "Score",
@@ -80,6 +85,7 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):  # type: ignore[misc
             finished = self._engine.generate(asked.prompts, asked.group_size, asked.sampling)
             try:
                 async for each in finished:
+                    self._figures.sampled(each)
                     yield pack.completion(each)
             finally:
                 await finished.aclose()
@@ -95,6 +101,7 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):  # type: ignore[misc
             await _cancellation_settled(context)
             report = await self._engine.call(Train(asked.plan, asked.examples))
             self._source.changed()
+        self._figures.trained(report)
         skipped = sum(step.skipped for step in report.steps)
         if skipped > 0:
             log.warning("a gradient was not finite: the weights stayed", extra={"facts": {"skipped": skipped}})
@@ -118,6 +125,7 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):  # type: ignore[misc
             require_name(request.name)
         info: CheckpointInfo = await self._engine.call(Restore(request.name))
         self._source.changed()
+        self._figures.version_is(info.version)
         log.info("checkpoint restored", extra={"facts": {"checkpoint": info.name, "version": info.version}})
         return proto.RestoreCheckpointResponse(checkpoint=pack.checkpoint(info))
 
@@ -159,6 +167,7 @@ class Server:
         self, service: PolicyService, server: grpc.aio.Server, health_service: health.aio.HealthServicer, port: int
     ) -> None:
         self._service, self._server, self._health, self.port = service, server, health_service, port
+        self.is_serving = True
 
     @staticmethod
     async def start(service: PolicyService, address: str) -> Server:
@@ -176,6 +185,7 @@ class Server:
 
     async def drain(self, grace_s: float = 10.0) -> None:
         """Says NOT_SERVING, takes no new calls, waits for those in flight, then ends what is left with UNAVAILABLE."""
+        self.is_serving = False
         await self._health.enter_graceful_shutdown()
         stopped = asyncio.ensure_future(self._server.stop(grace_s + FORCE_AFTER_S))
         done, _ = await asyncio.wait([stopped], timeout=grace_s)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 
 import torch
 
-from policy_torch.batches import assemble, pack
+from policy_torch.batches import Row, assemble, pack
 from policy_torch.head import Head, Teaching
+from policy_torch.memory import in_step
 from policy_torch.model import PolicyModel
 from policy_torch.objective import Objective
 from policy_torch.plan import TeacherSettings, TrainExample
@@ -20,32 +21,50 @@ from policy_torch.weights import WeightSet
 class Teacher:
     """The teacher of one transaction."""
 
-    def __init__(self, policy: Policy, settings: TeacherSettings, live: WeightSet | None, token_budget: int) -> None:
+    def __init__(self, policy: Policy, settings: TeacherSettings, live: WeightSet | None) -> None:
         """`live` is what was trained at the start of the transaction; None while the student still has it."""
         self._policy, self._settings, self._live = policy, settings, live
-        self._token_budget = token_budget
         self._heads: dict[str, Head] = {}
+        self._token_budget = 0
 
-    def teach(self, objective: Objective, examples: Sequence[TrainExample]) -> Teaching:
+    def teach(self, objective: Objective, examples: Sequence[TrainExample], token_budget: int) -> Teaching:
         """Reads the examples that are distilled, in micro-batches; the others get zeros. All ranks call it together."""
+        self._token_budget = token_budget
+        own, *live = (self._read(name, weights(), objective, examples) for name, weights in self._sources().items())
+        return Teaching(own.hidden, own.head, live[0], self._settings.rate) if live else own
+
+    def gather_heads(self) -> None:
+        """Gathers the projections that the teacher's hidden states go with; before the first reading, and once it has moved.
+
+        All ranks call it together.
+        """
+        model, found = self._policy.model, dict[str, Head]()
+
+        def work(_: list[Row]) -> None:
+            for name, weights in self._sources().items():
+                model.scatter()
+                with weights():
+                    found[name] = model.head_copy()
+
+        in_step(model, work, [])
+        self._heads = found
+
+    @property
+    def has_heads(self) -> bool:
+        return bool(self._heads)
+
+    def _sources(self) -> dict[str, Callable[[], AbstractContextManager[None]]]:
+        """Whose weights are read: one set, or, for a trust region, the initial ones and the live ones."""
         kind, policy = self._settings.kind, self._policy
-        if kind == "ema":
-            return self._read("own", policy.as_teacher(policy.teacher), objective, examples)
-        if kind == "live":
-            return self._read("live", policy.as_student(self._live), objective, examples)
-        own = self._read("own", policy.as_teacher(policy.initial), objective, examples)
-        if kind == "frozen":
-            return own
-        live = self._read("live", policy.as_student(self._live), objective, examples)
-        return Teaching(own.hidden, own.head, live, self._settings.rate)
+        own = policy.teacher if kind == "ema" else policy.initial
+        initial, live = partial(policy.as_teacher, own), partial(policy.as_student, self._live)
+        if kind == "trust-region":
+            return {"own": initial, "live": live}
+        return {"live": live} if kind == "live" else {"own": initial}
 
     def moved(self) -> None:
         """The teacher's weights have changed."""
         self._heads.clear()
-
-    def halve_budget(self) -> None:
-        """Memory ran out: reads smaller micro-batches from now on."""
-        self._token_budget = max(1, self._token_budget // 2)
 
     @torch.no_grad()
     def _read(
@@ -65,11 +84,10 @@ class Teacher:
         chosen = [index for index, example in enumerate(examples) if example.distilled(objective)]
         continuations = [examples[index].for_teacher() for index in chosen]
         passes = pack(continuations, self._token_budget, model.sharing_width)
-        passes += [[] for _ in range(model.group.most(len(passes)) - len(passes))]
+        most = model.ledger.agree(lambda: model.group.most(len(passes)))
+        passes += [[] for _ in range(most - len(passes))]
+        head = self._heads[name]
         with weights:
-            if name not in self._heads:
-                self._heads[name] = model.head_copy()
-            head = self._heads[name]
             hidden = torch.zeros(total, head.weight.shape[1], dtype=head.weight.dtype, device=model.device)  # [N, D]
             for rows in passes:
                 batch = assemble(continuations, rows, model.device)

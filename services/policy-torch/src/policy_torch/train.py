@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,9 +11,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from policy_torch.batches import MicroBatch, assemble, deal, pack
-from policy_torch.errors import FullError
+from policy_torch.batches import MicroBatch, Row, assemble, deal, pack
 from policy_torch.head import Lesson, loss
+from policy_torch.memory import in_step, with_room, within_memory
 from policy_torch.metrics import Means, TermLosses, add_tokens, rollout_correction
 from policy_torch.model import PolicyModel
 from policy_torch.objective import Objective, Tokens, capped_ratio, token_scales
@@ -23,11 +22,6 @@ from policy_torch.policy import Policy
 from policy_torch.randomness import share_out
 from policy_torch.score import score
 from policy_torch.teacher import Teacher
-
-log = logging.getLogger(__name__)
-
-#: How long a caller may wait for a setting to be changed, in milliseconds.
-MEMORY_RETRY_MS = 60_000
 
 
 @dataclass(frozen=True)
@@ -79,10 +73,11 @@ class Transaction:
         policy, plan = self._policy, self._plan
         policy.model.scatter()
         # A single step changes the weights only once nothing can fail any more, so there is nothing to go back to.
-        before = policy.snapshot() if plan.mini_batches > 1 else None
+        group, several = policy.model.group, plan.mini_batches > 1
+        before = with_room(group, "a copy to go back to", policy.snapshot) if several else None
         try:
             live = None if before is None else before.trained
-            return self._take_steps(Teacher(policy, plan.teacher, live, self._token_budget))
+            return self._take_steps(Teacher(policy, plan.teacher, live))
         except BaseException:
             policy.model.abandon()
             if before is not None:
@@ -91,12 +86,18 @@ class Transaction:
 
     def _take_steps(self, teacher: Teacher) -> TrainReport:
         policy, plan = self._policy, self._plan
+        with_room(policy.model.group, "the optimizer's moments", policy.make_moments)
+        if plan.objective.distillation is not None:
+            _ = (
+                policy.teacher if plan.teacher.kind == "ema" else policy.initial
+            )  # ranks may have to read or merge it together
         with self._stopwatch.measure("old_logprobs"):
             prepared = self._prepare()
         steps: list[StepReport] = []
         for indices in share_out(len(prepared), plan.mini_batches, plan.shuffle_seed):
             share = _scaled(plan.objective, [prepared[index] for index in indices])
-            losses = self._gradient_within_memory(share, teacher, compare_sampling=not steps)
+            gradient = partial(self._gradient, share, teacher, not steps)
+            losses, self._token_budget = within_memory(policy.model, self._token_budget, gradient)
             self._checkpoint()
             with self._stopwatch.measure("update"):
                 norm, skipped = policy.step(plan.optimizer)
@@ -108,6 +109,7 @@ class Transaction:
             with self._stopwatch.measure("update"):
                 policy.move_teacher(plan.teacher.rate)
         policy.version += plan.mini_batches
+        policy.unsaved = True
         metrics = self._metrics(steps) | self._correction(prepared)
         return TrainReport(policy.version, steps, metrics, self._stopwatch.seconds)
 
@@ -119,13 +121,8 @@ class Transaction:
         if cap is not None:
             needed = [index for index, example in enumerate(examples) if example.contributes(objective)]
             continuations = [examples[index].for_student() for index in needed]
-            scores = score(
-                self._policy.model,
-                continuations,
-                self._token_budget,
-                objective.temperature,
-                checkpoint=self._checkpoint,
-            )
+            model = self._policy.model
+            scores = score(model, continuations, self._token_budget, objective.temperature, checkpoint=self._checkpoint)
             recomputed = {index: each.logprobs for index, each in zip(needed, scores, strict=True)}
             self._policy.model.scatter()
         prepared: list[ScaledExample] = []
@@ -136,52 +133,33 @@ class Transaction:
             prepared.append(ScaledExample(example, old, weights))
         return prepared
 
-    def _gradient_within_memory(
-        self, share: Sequence[ScaledExample], teacher: Teacher, compare_sampling: bool
+    def _gradient(
+        self, share: Sequence[ScaledExample], teacher: Teacher, compare_sampling: bool, token_budget: int
     ) -> TermLosses:
-        """The gradient of a mini-batch; where memory runs out, once more with half the budget."""
-        for attempt in (1, 2):
-            try:
-                return self._gradient(share, teacher, compare_sampling)
-            except RuntimeError as error:
-                # Other ranks are inside collectives that this one has left: with several there is no way back.
-                if not out_of_memory(error) or self._policy.model.group.size > 1:
-                    raise
-                self._policy.model.abandon()
-                if attempt == 2:
-                    raise FullError(
-                        f"Memory ran out in a micro-batch of {self._token_budget} tokens, half the setting. "
-                        "Set BACKSIGHT_MICRO_BATCH_TOKENS lower, or BACKSIGHT_RECOMPUTE_LAYERS to yes.",
-                        MEMORY_RETRY_MS,
-                    ) from error
-            # Outside the handler, whose traceback keeps the failed pass's tensors alive.
-            if self._policy.model.device.type == "cuda":
-                torch.cuda.empty_cache()
-            self._token_budget = max(1, self._token_budget // 2)
-            teacher.halve_budget()
-            log.warning("memory ran out; again with micro-batches of %d tokens", self._token_budget)
-        raise AssertionError("unreachable")
-
-    def _gradient(self, share: Sequence[ScaledExample], teacher: Teacher, compare_sampling: bool) -> TermLosses:
         """Accumulates the gradient of a mini-batch in micro-batches."""
         objective, model = self._plan.objective, self._policy.model
         model.trained.clear_gradients()
         losses, means = TermLosses(), Means()
         contributing = [each for each in share if each.example.contributes(objective)]
         continuations = [each.example.for_student() for each in contributing]
-        packed = pack(continuations, self._token_budget, model.sharing_width)
-        for rows in deal(packed, model.group.rank, model.group.size):
-            self._checkpoint()
+        if objective.distillation is not None and not teacher.has_heads:
+            teacher.gather_heads()
+
+        def work(rows: list[Row]) -> None:
             batch = assemble(continuations, rows, model.device)
             chosen = [contributing[item] for item in batch.items]
             teaching = None
             if objective.distillation is not None:
                 with self._stopwatch.measure("teacher"):
-                    teaching = teacher.teach(objective, [each.example for each in chosen])
+                    teaching = teacher.teach(objective, [each.example for each in chosen], token_budget)
             with self._stopwatch.measure("gradient"):
                 lesson = Lesson(objective, _tokens(objective, batch, chosen), teaching)
                 torch.autograd.backward(model.run(partial(_loss, batch=batch, lesson=lesson)))
                 add_tokens(objective, lesson.figures, chosen, compare_sampling, losses, means)
+
+        for rows in deal(pack(continuations, token_budget, model.sharing_width), model.group.rank, model.group.size):
+            self._checkpoint()
+            in_step(model, work, rows)
         self._means.merge(means.over(model.group))
         return _summed(model.group.gather(losses))
 
@@ -230,11 +208,6 @@ class Transaction:
             if each.example.contributes(objective)
         ]
         return rollout_correction(pairs, objective.rollout_importance_cap)
-
-
-def out_of_memory(error: RuntimeError) -> bool:
-    """Whether a device's or the host's memory ran out."""
-    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
 
 
 def _loss(module: PolicyModel, batch: MicroBatch, lesson: Lesson) -> Tensor:

@@ -12,6 +12,9 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 #: This rank's part of every parameter, in their order.
 WeightSet = list[Tensor]
 
+#: Through which shards are exchanged: 64 MiB of float32.
+_BUFFER_ELEMENTS = 2**24
+
 
 class Parameters:
     """A model's parameters by their Hugging Face names, tied ones once; whole or sharded over ranks."""
@@ -70,15 +73,14 @@ class Parameters:
 
     @torch.no_grad()
     def _exchange(self, weights: WeightSet) -> None:
+        # Of one size, and allocated first: memory that runs out half-way would leave two sets mixed.
+        buffer: Tensor | None = None
+        if any(isinstance(parameter, DTensor) for parameter in self._parameters):
+            buffer = torch.empty(_BUFFER_ELEMENTS, device=self._parameters[0].device)
         for index, parameter in enumerate(self._parameters):
-            if isinstance(parameter, DTensor):
-                # FSDP keeps pointers into the shard: its content is exchanged, one tensor at a time.
-                local, other = _local(parameter), weights[index]
-                if local.data_ptr() == other.data_ptr():
-                    continue
-                saved = local.clone()
-                local.copy_(other)
-                other.copy_(saved)
+            if buffer is not None:
+                # FSDP keeps pointers into the shard: its content is exchanged.
+                _exchange_content(_local(parameter), weights[index], buffer)
             else:
                 parameter.data, weights[index] = weights[index], parameter.data
 
@@ -100,6 +102,17 @@ class Parameters:
         on_device = whole.to(parameter.device, torch.float32)
         sharded = distribute_tensor(on_device, parameter.device_mesh, parameter.placements, src_data_rank=None)
         return _local(sharded).clone()
+
+
+def _exchange_content(one: Tensor, other: Tensor, buffer: Tensor) -> None:
+    if one.data_ptr() == other.data_ptr():
+        return
+    first, second = one.view(-1), other.view(-1)
+    for begin in range(0, first.numel(), buffer.numel()):
+        piece = slice(begin, begin + buffer.numel())
+        saved = buffer[: first[piece].numel()].copy_(first[piece])
+        first[piece].copy_(second[piece])
+        second[piece].copy_(saved)
 
 
 def _local(tensor: Tensor) -> Tensor:

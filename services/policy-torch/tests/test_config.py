@@ -1,0 +1,58 @@
+"""Settings: read whole, or every problem named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from policy_torch.adapter import FreshAdapter, StoredAdapter
+from policy_torch.config import PolicyConfig, SettingsError, read_config
+
+
+def config(**variables: str) -> PolicyConfig:
+    return read_config({"BACKSIGHT_MODEL": "model"} | {f"BACKSIGHT_{name}": value for name, value in variables.items()})
+
+
+def test_an_adapter_is_none_new_or_stored() -> None:
+    assert config().adapter is None
+    assert config(ADAPTER_RANK="8").adapter == FreshAdapter(8, 16.0)
+    named = config(ADAPTER_RANK="4", ADAPTER_ALPHA="2.5", ADAPTER_TARGETS=" q_proj, v_proj", ADAPTER_SEED="7")
+    assert named.adapter == FreshAdapter(4, 2.5, ("q_proj", "v_proj"), 7)
+    assert config(ADAPTER="/an/adapter").adapter == StoredAdapter(Path("/an/adapter"))
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem"),
+    [
+        ({"ADAPTER_ALPHA": "2"}, "BACKSIGHT_ADAPTER_ALPHA needs BACKSIGHT_ADAPTER_RANK"),
+        (
+            {"ADAPTER": "/an/adapter", "ADAPTER_RANK": "2"},
+            "BACKSIGHT_ADAPTER has a rank and an alpha of its own: leave the settings for a new one out",
+        ),
+        ({"ADAPTER_RANK": "0"}, 'BACKSIGHT_ADAPTER_RANK must be a whole number in [1, 4096], not "0"'),
+        (
+            {"ADAPTER_RANK": "2", "ADAPTER_ALPHA": "nan"},
+            'BACKSIGHT_ADAPTER_ALPHA must be a number in [0.000001, 1000000], not "nan"',
+        ),
+        (
+            {"STOP_CHECKPOINT": "../x"},
+            'BACKSIGHT_STOP_CHECKPOINT must be the name of a checkpoint, or "none", not "../x"',
+        ),
+        (
+            {"POLICY_METRICS_ADDRESS": "7"},
+            'BACKSIGHT_POLICY_METRICS_ADDRESS must be an address host:port, for example 127.0.0.1:7101, not "7"',
+        ),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_what_is_wrong_is_said(variables: dict[str, str], problem: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        config(**variables)
+    assert str(raised.value) == problem
+
+
+def test_a_drain_saves_under_a_name_or_not_at_all() -> None:
+    assert config().stop_checkpoint == "stopped"
+    assert config(STOP_CHECKPOINT="at-the-end").stop_checkpoint == "at-the-end"
+    assert config(STOP_CHECKPOINT="none").stop_checkpoint is None
