@@ -1,26 +1,21 @@
 /** Reads which option an answer chooses, and whether it says so in the form that was asked for. */
 
 /**
- * The form of an answer: `valid` is one `<answer>` and its `</answer>`, with the letter of an offered option alone
- * between them. The others name what is wrong, the first that is.
+ * What an answer must look like. `tags`: reasoning in free text and one letter between answer tags, as the published
+ * rows ask for. `letter`: one letter and nothing else, for policies too small to reason to any purpose.
  */
-export const forms = [
-  'valid',
-  'no-tag',
-  'unopened',
-  'unclosed',
-  'several-tags',
-  'empty',
-  'text',
-  'not-offered',
-] as const;
+export const answerForms = ['tags', 'letter'] as const;
 
-/** One of them. */
-export type Form = (typeof forms)[number];
+/** One of the two. */
+export type AnswerForm = (typeof answerForms)[number];
+
+/** What is wrong with the form of an answer, the first thing that is; `valid`: nothing, and its letter is offered. */
+export type FormFault =
+  'valid' | 'no-tag' | 'unopened' | 'unclosed' | 'several-tags' | 'empty' | 'text' | 'not-offered';
 
 /** What an answer chooses. */
 export interface Choice {
-  readonly form: Form;
+  readonly form: FormFault;
   /** What is held against the right letter; see `readChoice`. */
   readonly text: string;
 }
@@ -31,9 +26,13 @@ const closing = '</answer>';
 /**
  * The choice is what stands after the last opening tag, up to the closing tag that follows it, without surrounding
  * white space; without an opening tag the answer from its beginning, without a closing tag the answer to its end. So
- * does the published reference, for which a bare letter is an answer, too.
+ * does the published reference, for which a bare letter is an answer, too. Where a letter was asked for it is the whole answer.
  */
-export function readChoice(answer: string, letters: readonly string[]): Choice {
+export function readChoice(answer: string, letters: readonly string[], asked: AnswerForm): Choice {
+  if (asked === 'letter') {
+    const text = answer.trim();
+    return { form: faultOf(text, letters), text };
+  }
   const openings = answer.split(opening).length - 1;
   const inside = openings === 0 ? answer : answer.slice(answer.lastIndexOf(opening) + opening.length);
   const end = inside.indexOf(closing);
@@ -44,11 +43,15 @@ export function readChoice(answer: string, letters: readonly string[]): Choice {
 function formOf(
   text: string,
   found: { readonly openings: number; readonly closed: boolean; readonly letters: readonly string[] },
-): Form {
+): FormFault {
   if (found.openings === 0) return found.closed ? 'unopened' : 'no-tag';
   if (!found.closed) return 'unclosed';
   if (found.openings > 1) return 'several-tags';
+  return faultOf(text, found.letters);
+}
+
+function faultOf(text: string, letters: readonly string[]): FormFault {
   if (text === '') return 'empty';
   if (!/^[A-Z]$/.test(text)) return 'text';
-  return found.letters.includes(text) ? 'valid' : 'not-offered';
+  return letters.includes(text) ? 'valid' : 'not-offered';
 }

@@ -1,6 +1,7 @@
 /** The room's settings, from environment variables. */
 import { fileURLToPath } from 'node:url';
 import { readSettings, roomSettings, setting, type SettingValues } from '@backsight/rpc';
+import { answerForms } from './answer.js';
 import { reveals } from './feedback.js';
 import { gradings } from './grade.js';
 
@@ -13,6 +14,7 @@ const settings = {
     exampleTasks,
   ]),
   examples: setting.paths('BACKSIGHT_SCIENCE_EXAMPLES', 'JSON-lines files of worked examples', []),
+  form: setting.choice('BACKSIGHT_SCIENCE_FORM', answerForms, 'tags'),
   grading: setting.choice('BACKSIGHT_SCIENCE_GRADING', gradings, 'any-form'),
   reveal: setting.choice('BACKSIGHT_SCIENCE_REVEAL', reveals, 'hints'),
   capacity: setting.integer('BACKSIGHT_SCIENCE_CAPACITY', 1, 1_000_000, 1024),

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { FeedbackKind } from '@backsight/environment';
+import { type AnswerForm, answerForms } from './answer.js';
 import { feedbackOn, type Reveal } from './feedback.js';
 import { gradings, grade, type Grading } from './grade.js';
 
@@ -12,9 +13,16 @@ const wanted = 'write <answer>, then one of A, B, C, D, then </answer>';
 
 function remarks(
   text: string,
-  { of = task, truncated = false, reveal = 'hints', grading = 'any-form' }: Partial<Circumstances> = {},
+  {
+    of = task,
+    truncated = false,
+    reveal = 'hints',
+    grading = 'any-form',
+    form = 'tags',
+    seed = 0,
+  }: Partial<Circumstances> = {},
 ) {
-  return feedbackOn({ grade: grade(of, text, grading), truncated }, of, reveal);
+  return feedbackOn({ grade: grade(of, text, { form, grading }), truncated, seed }, of, { form, reveal });
 }
 
 interface Circumstances {
@@ -22,6 +30,8 @@ interface Circumstances {
   readonly truncated: boolean;
   readonly reveal: Reveal;
   readonly grading: Grading;
+  readonly form: AnswerForm;
+  readonly seed: number;
 }
 
 const texts = (...args: Parameters<typeof remarks>) => remarks(...args).map(({ text }) => text);
@@ -97,10 +107,27 @@ describe('feedbackOn', () => {
       '<answer>Z</answer>',
     ];
     for (const grading of gradings)
-      for (const text of answers) {
-        const [b, c, d] = ['B', 'C', 'D'].map((answer) => texts(text, { of: { options, answer }, grading }));
-        expect(c).toEqual(b);
-        expect(d).toEqual(b);
-      }
+      for (const form of answerForms)
+        for (const text of answers) {
+          const [b, c, d] = ['B', 'C', 'D'].map((answer) =>
+            texts(text, { of: { options, answer }, grading, form, seed: 2 }),
+          );
+          expect(c).toEqual(b);
+          expect(d).toEqual(b);
+        }
+  });
+
+  it('shows, where a letter was asked for, an example whose letter the seed chooses', () => {
+    const form = 'letter';
+    expect(texts('B: 56 pC', { form, seed: 2, truncated: true })).toEqual([
+      'The answer was cut off before it ended.',
+      'The answer is not one letter alone. The answer must look like this:\nC',
+    ]);
+    expect(texts('', { form, seed: 5 })).toEqual(['The answer is empty. The answer must look like this:\nB']);
+    expect(texts('E', { form, seed: 0 })).toEqual([
+      'E is not offered: the options are A, B, C, D. The answer must look like this:\nA',
+    ]);
+    expect(texts('A', { form, seed: 0 })).toEqual(['Option A is wrong.']);
+    expect(texts('B', { form, seed: 0 })).toEqual([]);
   });
 });

@@ -1,5 +1,6 @@
 /** Says in words what is wrong with an answer. */
 import { type Feedback, FeedbackKind, FeedbackVisibility } from '@backsight/environment';
+import type { AnswerForm } from './answer.js';
 import type { Grade } from './grade.js';
 import type { ScienceTask } from './science-task.js';
 
@@ -17,34 +18,59 @@ export interface Graded {
   readonly grade: Grade;
   /** Whether the policy ran out of tokens. */
   readonly truncated: boolean;
+  /** The episode's; chooses the letter of an example, which so tells nothing of the right one. */
+  readonly seed: number;
+}
+
+/** What may be said, and of which form. */
+export interface FeedbackSettings {
+  readonly form: AnswerForm;
+  readonly reveal: Reveal;
 }
 
 /** Remarks on an answer; none on a right one in the right form. */
 export function feedbackOn(
-  { grade, truncated }: Graded,
+  { grade, truncated, seed }: Graded,
   task: Pick<ScienceTask, 'options' | 'answer'>,
-  reveal: Reveal,
+  { form: asked, reveal }: FeedbackSettings,
 ): readonly Feedback[] {
   const { verdict, form } = grade;
   if (verdict === 'solved' && form === 'valid') return [];
   return [
-    ...(truncated ? [tooLong] : []),
-    ...formRemarks(grade, task),
+    ...(truncated ? [tooLong(asked)] : []),
+    ...(asked === 'tags' ? tagRemarks(grade, task) : letterRemarks(grade, task, seed)),
     ...(verdict === 'choice' ? [wrongChoice(grade, task)] : []),
     ...(verdict !== 'solved' && reveal === 'answer' ? [rightOption(task)] : []),
   ];
 }
 
-const tooLong: Feedback = {
+const tooLong = (asked: AnswerForm): Feedback => ({
   kind: FeedbackKind.TRUNCATION,
-  text: 'The answer was cut off before it ended: reason more briefly.',
+  text: `The answer was cut off before it ended${asked === 'tags' ? ': reason more briefly' : ''}.`,
   visibility: FeedbackVisibility.TEACHER,
-};
+});
 
-function formRemarks(
+/** An example says more to a small model than a description does. */
+function letterRemarks(
   { form, choice }: Grade,
   { options }: Pick<ScienceTask, 'options'>,
+  seed: number,
 ): readonly Feedback[] {
+  const letters = options.map(({ letter }) => letter);
+  const example = `The answer must look like this:\n${letters[seed % letters.length] ?? ''}`;
+  switch (form) {
+    case 'valid':
+      return [];
+    case 'not-offered':
+      return [format(`${choice} is not offered: the options are ${letters.join(', ')}. ${example}`)];
+    case 'empty':
+      return [format(`The answer is empty. ${example}`)];
+    default:
+      return [format(`The answer is not one letter alone. ${example}`)];
+  }
+}
+
+function tagRemarks({ form, choice }: Grade, { options }: Pick<ScienceTask, 'options'>): readonly Feedback[] {
   const letters = options.map(({ letter }) => letter).join(', ');
   const wanted = `write <answer>, then one of ${letters}, then </answer>`;
   switch (form) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { type Grading, grade, type ScienceVerdict } from './grade.js';
+import { type Grading, grade, gradings, type ScienceVerdict } from './grade.js';
 
 const task = {
   options: ['1 V', '2 V', '3 V'].map((text, index) => ({ letter: 'ABC'.charAt(index), text })),
@@ -29,6 +29,16 @@ describe('grade', () => {
     ['It is B.', 'any-form', 'format'],
     ['', 'any-form', 'format'],
   ])('finds of %j with %s: %s', (text, grading, verdict) => {
-    expect(grade(task, text, grading).verdict).toBe(verdict);
+    expect(grade(task, text, { form: 'tags', grading }).verdict).toBe(verdict);
+  });
+
+  it.each<[string, ScienceVerdict]>([
+    ['B', 'solved'],
+    ['A', 'choice'],
+    ['B: 2 V', 'format'],
+    ['<answer>B</answer>', 'format'],
+  ])('finds of %j, where a letter was asked for: %s', (text, verdict) => {
+    for (const grading of gradings)
+      expect(grade(task, text, { form: 'letter', grading }).verdict).toBe(verdict);
   });
 });

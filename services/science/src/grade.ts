@@ -1,5 +1,5 @@
 /** Grades an answer: does it choose the right option? */
-import { type Form, readChoice } from './answer.js';
+import { type AnswerForm, type FormFault, readChoice } from './answer.js';
 import type { ScienceTask } from './science-task.js';
 
 /**
@@ -17,7 +17,7 @@ export type ScienceVerdict = 'solved' | 'format' | 'choice';
 /** What an answer is worth. */
 export interface Grade {
   readonly verdict: ScienceVerdict;
-  readonly form: Form;
+  readonly form: FormFault;
   /** As written, for people: not always a letter. */
   readonly choice: string;
 }
@@ -26,10 +26,10 @@ export interface Grade {
 export function grade(
   { options, answer }: Pick<ScienceTask, 'options' | 'answer'>,
   text: string,
-  grading: Grading,
+  { form: asked, grading }: { readonly form: AnswerForm; readonly grading: Grading },
 ): Grade {
   const letters = options.map(({ letter }) => letter);
-  const { form, text: choice } = readChoice(text, letters);
+  const { form, text: choice } = readChoice(text, letters, asked);
   const counts = form === 'valid' || (grading === 'any-form' && letters.includes(choice));
   if (!counts) return { verdict: 'format', form, choice };
   return { verdict: choice === answer ? 'solved' : 'choice', form, choice };

@@ -12,8 +12,8 @@ await runRoom({
   name: 'science',
   config: () => readConfig(process.env),
   start: async (config, { logger }) => {
-    const examples = await readWorkedExamples(config.examples);
-    const read = await readTaskFiles(config.tasks);
+    const examples = await readWorkedExamples(config.examples, config.form);
+    const read = await readTaskFiles(config.tasks, config.form);
     const tasks = read.map((task) => withWorkedExamples(task, examples));
     logger.info({ tasks: tasks.length, files: config.tasks, examples: examples.length }, 'tasks read');
     const environment = environmentService(scienceEnvironment(tasks, config), { logger });

@@ -12,7 +12,7 @@ let connection: Connection<typeof EnvironmentServiceDefinition>;
 beforeAll(async () => {
   const logger = createLogger({ name: 'science', level: 'silent' });
   const config = readConfig({});
-  const environment = scienceEnvironment(await readTaskFiles(config.tasks), config);
+  const environment = scienceEnvironment(await readTaskFiles(config.tasks, config.form), config);
   server = await serve({
     name: 'science',
     address: '127.0.0.1:0',
@@ -78,20 +78,20 @@ describe('judge', () => {
   const task = { options: ['A', 'B', 'C'].map((letter) => ({ letter, text: `to ${letter}` })), answer: 'C' };
 
   it('gives a right letter without tags its reward or not, and tells of the form in both cases', () => {
-    const action = { text: 'C', truncated: false };
-    const any = judge(task, action, { grading: 'any-form', reveal: 'hints' });
-    const valid = judge(task, action, { grading: 'valid-form', reveal: 'hints' });
+    const action = { text: 'C', truncated: false, seed: 0 };
+    const any = judge(task, action, { form: 'tags', grading: 'any-form', reveal: 'hints' });
+    const valid = judge(task, action, { form: 'tags', grading: 'valid-form', reveal: 'hints' });
     expect(any).toMatchObject({ reward: 1, details: { form: 'no-tag', form_valid: false } });
     expect(valid).toMatchObject({ reward: 0, details: { verdict: 'format', form_valid: false } });
     expect(any.feedback).toEqual(valid.feedback);
   });
 
   it('keeps the right letter out of the details, too, unless it may be told', () => {
-    const action = { text: '<answer>A</answer>', truncated: true };
-    expect(JSON.stringify(judge(task, action, { grading: 'any-form', reveal: 'hints' }))).not.toContain(
-      '"C"',
-    );
-    const told = judge(task, action, { grading: 'any-form', reveal: 'answer' });
+    const action = { text: '<answer>A</answer>', truncated: true, seed: 0 };
+    expect(
+      JSON.stringify(judge(task, action, { form: 'tags', grading: 'any-form', reveal: 'hints' })),
+    ).not.toContain('"C"');
+    const told = judge(task, action, { form: 'tags', grading: 'any-form', reveal: 'answer' });
     expect(told).toMatchObject({ truncated: true, details: { answer: 'C' } });
   });
 });

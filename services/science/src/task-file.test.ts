@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { TaskFileError } from '@backsight/environment';
 import { readConfig } from './config.js';
-import { defaultSystem, readTaskFiles } from './task-file.js';
+import { defaultSystem, letterSystem, readTaskFiles } from './task-file.js';
 
 let folder = '';
 
@@ -40,7 +40,7 @@ const own = { id: 'volts', split: 'train', question: 'What is it?', options: ['1
 
 const problemOf = async (row: unknown, name = 'physics/train.jsonl'): Promise<string> => {
   const path = await file(name, row);
-  const error = await readTaskFiles([path]).then(
+  const error = await readTaskFiles([path], 'tags').then(
     () => undefined,
     (thrown: unknown) => thrown,
   );
@@ -49,7 +49,7 @@ const problemOf = async (row: unknown, name = 'physics/train.jsonl'): Promise<st
 
 describe('readTaskFiles', () => {
   it('reads the examples that come with the room', async () => {
-    const tasks = await readTaskFiles(readConfig({}).tasks);
+    const tasks = await readTaskFiles(readConfig({}).tasks, 'tags');
     expect(tasks.map(({ split }) => split)).toEqual([
       ...Array<string>(6).fill('train'),
       'test',
@@ -60,7 +60,7 @@ describe('readTaskFiles', () => {
   });
 
   it('reads a published row as it is, its system prompt and its question to the letter', async () => {
-    const tasks = await readTaskFiles([await file('physics/train.jsonl', published)]);
+    const tasks = await readTaskFiles([await file('physics/train.jsonl', published)], 'tags');
     expect(tasks).toEqual([
       {
         taskId: 'physics/7',
@@ -80,9 +80,10 @@ describe('readTaskFiles', () => {
   });
 
   it('writes the options of a row of its own under the question, and says how to answer', async () => {
-    const [task, bare] = await readTaskFiles([
-      await file('mine.jsonl', own, { ...own, id: 'bare', system: '', title: 'Volts' }),
-    ]);
+    const [task, bare] = await readTaskFiles(
+      [await file('mine.jsonl', own, { ...own, id: 'bare', system: '', title: 'Volts' })],
+      'tags',
+    );
     expect(task).toMatchObject({
       taskId: 'volts',
       title: 'What is it?',
@@ -95,9 +96,24 @@ describe('readTaskFiles', () => {
     expect(bare?.messages).toHaveLength(1);
   });
 
+  it('where a letter is asked for keeps question and options, and nothing that asks for another form', async () => {
+    const tasks = await readTaskFiles(
+      [
+        await file('physics/train.jsonl', published),
+        await file('mine.jsonl', { ...own, question: 'What is  the voltage?' }),
+      ],
+      'letter',
+    );
+    const posed = [
+      { role: 'system', content: letterSystem },
+      { role: 'user', content: 'What is  the voltage?\n\nA: 1 V\nB: 2 V' },
+    ];
+    expect(tasks.map(({ messages }) => messages)).toEqual([posed, posed]);
+  });
+
   it('takes the split from the row, else from the name of the file, and the domain from folder or file alike', async () => {
     const places = async (name: string, row: unknown) =>
-      (await readTaskFiles([await file(name, row)])).map(({ taskId, split }) => `${taskId} ${split}`);
+      (await readTaskFiles([await file(name, row)], 'tags')).map(({ taskId, split }) => `${taskId} ${split}`);
     expect(await places('physics/test.jsonl', published)).toEqual(['physics/7 test']);
     expect(await places('all/physics-test.jsonl', published)).toEqual(['physics/7 test']);
     expect(await places('physics/test.jsonl', { ...published, split: 'mine' })).toEqual(['physics/7 mine']);

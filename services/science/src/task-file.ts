@@ -1,9 +1,18 @@
 /** Reads multiple-choice tasks from JSON-lines files; whatever is wrong is named by file, line and field. */
 import { basename, dirname, extname, resolve } from 'node:path';
-import { fieldProblem, readTaskFiles as readFiles, type RowReading } from '@backsight/environment';
+import {
+  fieldProblem,
+  type Message,
+  readTaskFiles as readFiles,
+  type RowReading,
+} from '@backsight/environment';
 import { z } from 'zod';
+import type { AnswerForm } from './answer.js';
 import { mostOptions, optionLines, readOptions, withLetters } from './options.js';
 import type { Option, ScienceTask } from './science-task.js';
+
+/** What the policy is told where a letter alone is asked for, whatever the row says. */
+export const letterSystem = 'Answer the question with the letter of the right option.';
 
 /** What the policy is told where a row of our own format brings no `system`. */
 export const defaultSystem = [
@@ -42,18 +51,20 @@ const ownRow = z.strictObject({
   answer: z.string(),
 });
 
-/** Reads all tasks, in the order of files and lines. Throws TaskFileError. */
-export const readTaskFiles = (files: readonly string[]): Promise<readonly ScienceTask[]> =>
-  readFiles(files, readRow);
+/**
+ * Reads all tasks, in the order of files and lines. With the form `tags`, prompts are as the rows have them; with
+ * `letter`, question and options are kept and what the row says of the form is not. Throws TaskFileError.
+ */
+export const readTaskFiles = (files: readonly string[], form: AnswerForm): Promise<readonly ScienceTask[]> =>
+  readFiles(files, (row, file) => readRow(row, { ...placeOf(file), form }));
 
 /** The task of a row, or what is wrong with it. */
-function readRow(value: unknown, file: string): RowReading<ScienceTask> {
-  const place = placeOf(file);
+function readRow(value: unknown, place: Reader): RowReading<ScienceTask> {
   const own = typeof value === 'object' && value !== null && 'question' in value;
   return own ? readOwn(value, place) : readPublished(value, place);
 }
 
-function readPublished(value: unknown, place: Place): RowReading<ScienceTask> {
+function readPublished(value: unknown, place: Reader): RowReading<ScienceTask> {
   const checked = publishedRow.safeParse(value);
   if (!checked.success) return wrong(checked.error);
   const { id, idx, prompt, system, ...rest } = checked.data;
@@ -65,7 +76,7 @@ function readPublished(value: unknown, place: Place): RowReading<ScienceTask> {
   );
 }
 
-function readOwn(value: unknown, place: Place): RowReading<ScienceTask> {
+function readOwn(value: unknown, place: Reader): RowReading<ScienceTask> {
   const checked = ownRow.safeParse(value);
   if (!checked.success) return wrong(checked.error);
   const { id, question, system = defaultSystem, ...rest } = checked.data;
@@ -88,7 +99,7 @@ interface Draft {
   readonly answer: string;
 }
 
-function taskOf(draft: Draft, place: Place): RowReading<ScienceTask> {
+function taskOf(draft: Draft, place: Reader): RowReading<ScienceTask> {
   const { taskId, title, system, prompt, options, answer } = draft;
   const split = draft.split ?? place.split;
   const letters = options.map(({ letter }) => letter);
@@ -102,14 +113,18 @@ function taskOf(draft: Draft, place: Place): RowReading<ScienceTask> {
       : []),
   ];
   if (problems.length > 0 || split === undefined) return { kind: 'problems', problems };
-  const messages = [
-    ...(system === '' ? [] : [{ role: 'system', content: system }]),
-    { role: 'user', content: prompt },
-  ];
+  const messages =
+    place.form === 'letter'
+      ? conversation(letterSystem, `${draft.question.trim()}\n\n${optionLines(options)}`)
+      : conversation(system, prompt);
   return {
     kind: 'task',
     task: { taskId, title: title ?? titleOf(draft.question), split, messages, options, answer },
   };
+}
+
+function conversation(system: string, prompt: string): readonly Message[] {
+  return [...(system === '' ? [] : [{ role: 'system', content: system }]), { role: 'user', content: prompt }];
 }
 
 /** What a file's name says of its rows. */
@@ -125,6 +140,11 @@ function placeOf(file: string): Place {
   const name = basename(path, extname(path));
   const found = /^(?:(.+)[-_.])?(train|test|validation)$/.exec(name);
   return { domain: found === null ? name : (found[1] ?? basename(dirname(path))), split: found?.[2] };
+}
+
+/** What a row is read with. */
+interface Reader extends Place {
+  readonly form: AnswerForm;
 }
 
 function wrong(error: z.ZodError): RowReading<ScienceTask> {

@@ -20,9 +20,9 @@ const right = { id: 'a', question: 'Which?', options: ['this', 'that'], reply: '
 
 describe('readWorkedExamples', () => {
   it('reads the examples that come with the room, and none of no file', async () => {
-    const examples = await readWorkedExamples([ours]);
+    const examples = await readWorkedExamples([ours], 'tags');
     expect(examples.map(({ taskId }) => taskId)).toEqual(['ohm', 'speed']);
-    expect(await readWorkedExamples([])).toEqual([]);
+    expect(await readWorkedExamples([], 'tags')).toEqual([]);
   });
 
   it.each<[string, object, string]>([
@@ -37,13 +37,13 @@ describe('readWorkedExamples', () => {
   ])('refuses %s by file, line and field', async (_name, change, problem) => {
     const path = join(folder, 'worked.jsonl');
     await writeFile(path, JSON.stringify({ ...right, ...change }));
-    await expect(readWorkedExamples([path])).rejects.toThrow(`${path}:1: ${problem}`);
+    await expect(readWorkedExamples([path], 'tags')).rejects.toThrow(`${path}:1: ${problem}`);
   });
 });
 
 describe('withWorkedExamples', () => {
   it('puts them between the system message and the question, as turns', async () => {
-    const examples = await readWorkedExamples([ours]);
+    const examples = await readWorkedExamples([ours], 'tags');
     const messages = [
       { role: 'system', content: 'Choose.' },
       { role: 'user', content: 'Now?\n\nA: yes\nB: no' },

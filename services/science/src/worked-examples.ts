@@ -1,7 +1,7 @@
 /** Worked examples: questions with replies in the right form, shown before every question to policies that need them. */
 import { fieldProblem, type Message, readTaskFiles, type RowReading } from '@backsight/environment';
 import { z } from 'zod';
-import { readChoice } from './answer.js';
+import { type AnswerForm, readChoice } from './answer.js';
 import { mostOptions, optionLines, withLetters } from './options.js';
 import type { ScienceTask } from './science-task.js';
 
@@ -21,8 +21,11 @@ export interface WorkedExample {
 }
 
 /** Reads all worked examples; of no file, none. Throws TaskFileError, also of a reply that is not in the right form. */
-export const readWorkedExamples = (files: readonly string[]): Promise<readonly WorkedExample[]> =>
-  files.length === 0 ? Promise.resolve([]) : readTaskFiles(files, readRow);
+export const readWorkedExamples = (
+  files: readonly string[],
+  form: AnswerForm,
+): Promise<readonly WorkedExample[]> =>
+  files.length === 0 ? Promise.resolve([]) : readTaskFiles(files, (row) => readRow(row, form));
 
 /** The task, with the examples as turns of the conversation between its system message and its question. */
 export function withWorkedExamples(task: ScienceTask, examples: readonly WorkedExample[]): ScienceTask {
@@ -35,7 +38,7 @@ export function withWorkedExamples(task: ScienceTask, examples: readonly WorkedE
   return { ...task, messages: [...system, ...turns, ...others] };
 }
 
-function readRow(row: unknown): RowReading<WorkedExample> {
+function readRow(row: unknown, asked: AnswerForm): RowReading<WorkedExample> {
   const checked = workedRow.safeParse(row);
   if (!checked.success) {
     const { issues } = checked.error;
@@ -46,6 +49,7 @@ function readRow(row: unknown): RowReading<WorkedExample> {
   const { form } = readChoice(
     reply,
     options.map(({ letter }) => letter),
+    asked,
   );
   if (form !== 'valid') return { kind: 'problems', problems: [`reply: has not the right form (${form})`] };
   return { kind: 'task', task: { taskId: id, question: `${question}\n\n${optionLines(options)}`, reply } };
