@@ -12,7 +12,7 @@ import { type RoomProcess, startRoomProcess } from './room-process.js';
 const root = join(import.meta.dirname, '../../..');
 const roomNames = ['policy', 'judge', 'coordinator'] as const;
 
-export type RealRoom = (typeof roomNames)[number];
+export type RealRoom = (typeof roomNames)[number] | `follower-${number}`;
 
 export interface RealHouse {
   /** Of the coordinator that runs at the moment. */
@@ -34,8 +34,11 @@ export interface RealHouse {
 /** What the rooms' processes inherit; the judge looks for python3 on PATH. */
 export type RealEnvironment = Readonly<Record<string, string | undefined>>;
 
-/** Starts the rooms on free loopback ports, the policy with the tiny weights. They must be built. */
-export async function openRealHouse(environment: RealEnvironment): Promise<RealHouse> {
+/** Starts the rooms on free loopback ports, the policy with the tiny weights, and so many followers of it. They must be built. */
+export async function openRealHouse(
+  environment: RealEnvironment,
+  { followers = 0 }: { readonly followers?: number } = {},
+): Promise<RealHouse> {
   const folder = mkdtempSync(join(tmpdir(), 'real-house-'));
   const tasks = join(folder, 'tasks.jsonl');
   writeTasks(tasks);
@@ -45,7 +48,7 @@ export async function openRealHouse(environment: RealEnvironment): Promise<RealH
     judge: `127.0.0.1:${judge}`,
     coordinator: `127.0.0.1:${coordinator}`,
   };
-  const settings: Readonly<Record<RealRoom, Readonly<Record<string, string>>>> = {
+  const settings: Record<RealRoom, Readonly<Record<string, string>>> = {
     policy: {
       BACKSIGHT_POLICY_ADDRESS: addresses.policy,
       BACKSIGHT_MODEL: join(root, 'models/tiny/weights'),
@@ -58,6 +61,18 @@ export async function openRealHouse(environment: RealEnvironment): Promise<RealH
       BACKSIGHT_STORE: join(folder, 'store.sqlite'),
     },
   };
+  const theirs: string[] = [];
+  for (let index = 1; index <= followers; index += 1) {
+    const address = `127.0.0.1:${await freePort()}`;
+    theirs.push(address);
+    settings[`follower-${index}`] = {
+      ...settings.policy,
+      BACKSIGHT_POLICY_ADDRESS: address,
+      BACKSIGHT_POLICY_FOLLOW: addresses.policy,
+      BACKSIGHT_POLICY_FOLLOW_INTERVAL_MS: '100',
+    };
+  }
+  const rooms = [...roomNames, ...theirs.map((_, index) => `follower-${index + 1}` as const)];
   const processes = new Map<RealRoom, RoomProcess[]>();
   const start = async (name: RealRoom): Promise<void> => {
     const env = { ...environment, ...settings[name] };
@@ -78,7 +93,7 @@ export async function openRealHouse(environment: RealEnvironment): Promise<RealH
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    await Promise.all(roomNames.map(start));
+    await Promise.all(rooms.map(start));
   } catch (error) {
     await close();
     throw error;
@@ -100,14 +115,18 @@ export async function openRealHouse(environment: RealEnvironment): Promise<RealH
       coordinatorConnection.close();
       coordinatorConnection = connect(CoordinatorServiceDefinition, addresses.coordinator);
     },
-    recipe: (changes) => realRecipe(addresses, changes),
+    recipe: (changes) => realRecipe({ ...addresses, followers: theirs }, changes),
     close,
   };
 }
 
 /** A recipe in JSON, which is YAML too: steps short enough to be killed in, long enough to be caught. */
 function realRecipe(
-  { policy, judge }: { readonly policy: string; readonly judge: string },
+  {
+    policy,
+    judge,
+    followers,
+  }: { readonly policy: string; readonly judge: string; readonly followers: readonly string[] },
   changes: Readonly<Record<string, unknown>> = {},
 ): string {
   return JSON.stringify({
@@ -116,7 +135,7 @@ function realRecipe(
     steps: 6,
     tasksPerStep: 6,
     groupSize: 8,
-    policy: { address: policy, start: 'initial' },
+    policy: { address: policy, start: 'initial', ...(followers.length > 0 && { followers }) },
     environment: { address: judge, split: 'train' },
     sampling: { maxTokens: 24 },
     objective: { distillation: { alpha: 0.5, support: { kind: 'full' } } },
@@ -129,7 +148,7 @@ function realRecipe(
 }
 
 function mainOf(name: RealRoom): string {
-  const main = join(root, 'services', name, 'dist/main.js');
+  const main = join(root, 'services', name.startsWith('follower') ? 'policy' : name, 'dist/main.js');
   if (!existsSync(main)) throw new Error(`${main} is not built: run npm run build first.`);
   return main;
 }

@@ -1,4 +1,5 @@
 /** A policy without a model: it answers from a script, counts versions, remembers what it was told, and fails on demand. */
+import { randomUUID } from 'node:crypto';
 import {
   type Checkpoint,
   type Completion,
@@ -55,6 +56,8 @@ export interface ScriptedPolicy {
   readonly tokenizer: ByteTokenizer;
   /** The version of the weights; assign it to play a policy that moved on by itself. */
   version: number;
+  /** What the weights are called: another name after every step and every restored checkpoint. */
+  weightsId: string;
   /** Every transaction taken, in order. */
   readonly taken: readonly TakenStep[];
   /** Every Generate request, in order. */
@@ -92,6 +95,7 @@ export function scriptedPolicy(script: Script): ScriptedPolicy {
   const policy: ScriptedPolicy = {
     tokenizer,
     version: initial.version,
+    weightsId: randomUUID(),
     taken,
     generated,
     faults,
@@ -99,7 +103,8 @@ export function scriptedPolicy(script: Script): ScriptedPolicy {
     implementation: {
       async describe(_request, { signal }) {
         await begin('describe', signal);
-        return { ...modelCard(tokenizer), version: policy.version, ...script.card };
+        const { version, weightsId } = policy;
+        return { ...modelCard(tokenizer), version, weightsId, ...script.card };
       },
 
       async *generate(request, { signal }) {
@@ -137,6 +142,7 @@ export function scriptedPolicy(script: Script): ScriptedPolicy {
           });
         }
         policy.version += plan.miniBatches ?? 1;
+        policy.weightsId = randomUUID();
         taken.push({ plan, examples, version: policy.version });
         await faults.after('trainStep', signal);
         return reportOf(plan, examples, policy.version);
@@ -153,6 +159,7 @@ export function scriptedPolicy(script: Script): ScriptedPolicy {
         await begin('restoreCheckpoint', signal);
         const checkpoint = checkpointOf(name);
         policy.version = checkpoint.version;
+        policy.weightsId = randomUUID();
         return { checkpoint };
       },
 
@@ -249,6 +256,7 @@ function modelCard(tokenizer: ByteTokenizer): DescribeResponse {
     limits: { generationSlots: 64, maxExamples: 4096, microBatchTokens: 4096 },
     engine: { name: 'script', version: '1', device: 'none', threads: 1 },
     version: 0,
+    weightsId: '',
   };
 }
 

@@ -1,5 +1,6 @@
 /** Whether the rooms can do what a recipe asks: what is missing, room by room, before anything is started. */
 import { ObjectiveKind } from '@backsight/contract/policy';
+import type { FollowerCard } from './follower-cards.js';
 import type { Recipe } from './recipe/recipe.js';
 import type { EnvironmentCard, PolicyCard } from './rooms/rooms.js';
 import { teacherKinds } from './rooms/wire.js';
@@ -10,6 +11,8 @@ export interface RoomCards {
   readonly environment: EnvironmentCard;
   /** Names of the policy's checkpoints. */
   readonly checkpoints: readonly string[];
+  /** Those that answer. */
+  readonly followers: readonly FollowerCard[];
 }
 
 /** One sentence per thing that is missing to train by a recipe; none when the run can start. */
@@ -18,6 +21,7 @@ export function missingToTrain(recipe: Recipe, cards: RoomCards): readonly strin
     ...objectives(recipe, cards.policy),
     ...examples(recipe, cards),
     ...startingPoint(recipe, cards.checkpoints),
+    ...cards.followers.flatMap((follower) => following(follower, cards.policy)),
     ...missingToPlay(recipe, cards),
   ];
 }
@@ -85,6 +89,17 @@ function startingPoint({ policy }: Recipe, checkpoints: readonly string[]): read
     return [];
   const known = checkpoints.length === 0 ? 'it has none' : `it has ${checkpoints.slice(0, 8).join(', ')}`;
   return [`policy.start: the policy has no checkpoint ${policy.start}; ${known}`];
+}
+
+function following({ address, card }: FollowerCard, policy: PolicyCard): readonly string[] {
+  const model = ({ architecture, vocabularySize, contextWindow }: PolicyCard): string =>
+    `${architecture}, vocabulary of ${vocabularySize}, context of ${contextWindow}`;
+  if ((card.training?.objectives ?? []).length > 0)
+    return [`policy.followers: the policy at ${address} follows nobody; start it with --follow`];
+  if (model(card) === model(policy)) return [];
+  return [
+    `policy.followers: the follower at ${address} has another model (${model(card)}) than the policy (${model(policy)})`,
+  ];
 }
 
 function splits(recipe: Recipe, { name, splits: known }: EnvironmentCard): readonly string[] {

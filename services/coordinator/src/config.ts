@@ -1,5 +1,6 @@
 /** The room's settings, from environment variables. */
 import { readSettings, roomSettings, setting, type SettingValues } from '@backsight/rpc';
+import { followersSetting } from './follower-setting.js';
 
 const settings = {
   ...roomSettings('coordinator', '127.0.0.1:7100'),
@@ -7,6 +8,8 @@ const settings = {
   store: setting.path('BACKSIGHT_STORE', 'a path of a SQLite file', 'backsight.sqlite'),
   /** How long a run bears with a room that is away, in seconds. */
   patienceSeconds: setting.integer('BACKSIGHT_COORDINATOR_PATIENCE_SECONDS', 0, 86_400, 600),
+  /** Followers of policies, for recipes that name none. */
+  followers: followersSetting,
 };
 
 export type Config = SettingValues<typeof settings>;

@@ -3,6 +3,8 @@ import { type RunEvent, RunState } from '@backsight/contract/coordinator';
 import { describeError, type Logger } from '@backsight/rpc';
 import { randomUUID } from 'node:crypto';
 import { missingToTrain } from './checks.js';
+import { followerCards } from './follower-cards.js';
+import type { KnownFollowers } from './follower-setting.js';
 import type { CoordinatorMetrics } from './coordinator-metrics.js';
 import { forkPoint } from './fork-point.js';
 import { amendRecipe, formatRecipe, parseRecipe, type Recipe } from './recipe/recipe.js';
@@ -25,6 +27,8 @@ export interface CoordinatorParts {
   readonly metrics: CoordinatorMetrics;
   /** How long a run bears with a room that is away, in milliseconds. */
   readonly patienceMs: number;
+  /** Followers of policies, for recipes that name none. */
+  readonly followers: KnownFollowers;
 }
 
 /** How a run is interrupted. */
@@ -77,9 +81,11 @@ export class Coordinator {
 
   /** Checks a recipe against itself and against the rooms. Throws RecipeError, PreconditionError or the rooms' failures. */
   async check(recipeYaml: string, signal: AbortSignal): Promise<Recipe> {
-    const recipe = parseRecipe(recipeYaml);
+    const recipe = this.#withFollowers(parseRecipe(recipeYaml));
+    const { rooms } = this.#parts;
     // A caller waits for the answer: no patience with a room that is away.
-    const players = await meetPlayers(this.#parts.rooms, partiesOf(recipe), { patienceMs: 0, signal });
+    const players = await meetPlayers(rooms, partiesOf(recipe), { patienceMs: 0, signal });
+    const followers = (recipe.policy.followers ?? []).map((address) => rooms.policy(address));
     const { checkpoints } = await players.policy.client.listCheckpoints(
       {},
       { signal, deadlineMs: deadlines.describe },
@@ -88,6 +94,7 @@ export class Coordinator {
       policy: players.policyCard,
       environment: players.environmentCard,
       checkpoints: checkpoints.map(({ name }) => name),
+      followers: await followerCards(followers, signal),
     });
     if (missing.length > 0) throw new PreconditionError('recipe', missing.join('; '));
     if (recipe.environment.task !== undefined) await taskIdsOf(players, recipe);
@@ -186,6 +193,13 @@ export class Coordinator {
       run.controller.abort();
     }
     await Promise.all(active.map(({ ended }) => ended));
+  }
+
+  /** The recipe with the followers that its policy is known to have, unless it says which. */
+  #withFollowers(recipe: Recipe): Recipe {
+    const known = this.#parts.followers.get(recipe.policy.address);
+    if (recipe.policy.followers !== undefined || known === undefined) return recipe;
+    return { ...recipe, policy: { ...recipe.policy, followers: [...known] } };
   }
 
   #activeRun(runId: string): ActiveRun | undefined {

@@ -75,5 +75,6 @@ async function answerTo(
     solved: found !== undefined,
     solution: found === undefined ? '' : transcript(found.rollout),
     reward: metrics['critic/rewards/mean'] ?? 0,
+    runId,
   };
 }

@@ -40,10 +40,19 @@ async function all(answers: AsyncIterable<DiscoverResponse>): Promise<DiscoverRe
 describe('Discover', () => {
   it('learns from its failures alone until an attempt solves the task, and no longer', async () => {
     const house = await openHouse();
-    expect(await all(discover(house))).toEqual([
-      { attempts: 3, solved: false, solution: '', reward: 0 },
-      { attempts: 6, solved: false, solution: '', reward: 0 },
-      { attempts: 9, solved: true, solution: 'bee', reward: expect.closeTo(1 / 3) as unknown as number },
+    const answers = await all(discover(house));
+    const [{ runId, name } = { runId: '', name: '' }] = (await house.client.listRuns({})).runs;
+    expect(name).not.toBe('');
+    expect(answers).toEqual([
+      { attempts: 3, solved: false, solution: '', reward: 0, runId },
+      { attempts: 6, solved: false, solution: '', reward: 0, runId },
+      {
+        attempts: 9,
+        solved: true,
+        solution: 'bee',
+        reward: expect.closeTo(1 / 3) as unknown as number,
+        runId,
+      },
     ]);
     expect(new Set(house.world.begun.map(({ taskId }) => taskId))).toEqual(new Set(['say-bee']));
     expect(house.policy.taken.map(({ version }) => version)).toEqual([2, 4]);

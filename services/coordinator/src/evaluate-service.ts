@@ -38,6 +38,7 @@ export async function* evaluate(
       samplesPerTask: request.samplesPerTask,
       sampling: { temperature: request.temperature, topP: request.topP ?? 1, maxTokens: request.maxTokens },
       seed: request.seed,
+      oldestVersion: 0,
       checkVersion: (found) => {
         version = found;
       },

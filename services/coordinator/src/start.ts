@@ -27,6 +27,7 @@ export async function startCoordinator(
     logger,
     metrics: coordinatorMetrics(registry, store.runs),
     patienceMs: config.patienceSeconds * 1000,
+    followers: config.followers,
   });
   const close = async (): Promise<void> => {
     await coordinator.close();

@@ -153,6 +153,7 @@ async function startOn(store: string, patienceSeconds = 5) {
       maxConnectionAgeMs: undefined,
       store,
       patienceSeconds,
+      followers: new Map(),
     },
     { logger },
   );

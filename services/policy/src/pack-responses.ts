@@ -15,7 +15,7 @@ export function packDescription(
   texts: ModelTexts,
   maxExamples: number,
   trains: boolean,
-): proto.DescribeResponse {
+): Omit<proto.DescribeResponse, 'weightsId'> {
   const { card, info, version } = engine;
   return {
     ...card,

@@ -32,6 +32,8 @@ export interface PolicyServiceOptions {
 /** Training transactions being streamed, waiting or trained; the engine takes one at a time. */
 const maxTransactions = 4;
 
+const noTexts = { tokenizerJson: '', chatTemplate: '', tokenizerConfigJson: '' };
+
 /** Weights being streamed to followers. */
 const maxPulls = 32;
 
@@ -55,7 +57,14 @@ export function policyService(options: PolicyServiceOptions): PolicyServiceImple
   };
 
   return {
-    describe: () => Promise.resolve(packDescription(engine, texts, maxExamples, follower === undefined)),
+    describe: ({ brief }) => {
+      const trains = follower === undefined;
+      const { weightsId } = source;
+      return Promise.resolve({
+        ...packDescription(engine, brief ? { ...texts, ...noTexts } : texts, maxExamples, trains),
+        weightsId,
+      });
+    },
 
     async *generate(message, { signal }) {
       const request = unpackGenerate(message, engine.card);
@@ -157,7 +166,7 @@ export function policyService(options: PolicyServiceOptions): PolicyServiceImple
             'base_version',
             `${baseVersion} of that checksum is not kept; ask for the whole`,
           );
-        for (const message of packWeights(snapshot, base)) {
+        for (const message of packWeights(snapshot, base, snapshot.weightsId)) {
           signal.throwIfAborted();
           yield message;
         }

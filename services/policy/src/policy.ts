@@ -67,8 +67,8 @@ export async function startPolicy(
   );
   server.setServing(follower === undefined);
   follower?.start({
-    synced: (version) => {
-      source.changed();
+    synced: (version, weightsId) => {
+      source.changed(weightsId);
       metrics.versionIs(version);
     },
     stateIs: ({ kind }) => {

@@ -124,7 +124,9 @@ async function* withPlan(
 
 describe('judgePolicy', () => {
   it('passes the embedded policy, and leaves it as it was', async () => {
-    const before = await real.client.describe({});
+    // What is restored has a name of its own.
+    const card = async () => ({ ...(await real.client.describe({})), weightsId: '' });
+    const before = await card();
     const report = await judgePolicy(room.address);
     expect(report.results.filter(({ fate }) => fate !== 'passed')).toEqual([]);
     expect(report).toMatchObject({
@@ -134,7 +136,7 @@ describe('judgePolicy', () => {
       notOffered: 0,
     });
     expect(report.passed).toBeGreaterThan(40);
-    expect(await real.client.describe({})).toEqual(before);
+    expect(await card()).toEqual(before);
   }, 120_000);
 
   it('reports what is not offered as such', async () => {

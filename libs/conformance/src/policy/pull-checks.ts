@@ -22,6 +22,11 @@ export const pullChecks: readonly Check<PolicySubject>[] = [
     promise: 'streams what a step has changed, nothing where nothing has, and refuses a base it never had',
     run: delta,
   },
+  {
+    name: 'pull.name',
+    promise: 'gives weights a name that changes with every step and every restored checkpoint',
+    run: names,
+  },
 ];
 
 /** Both types side by side are held in memory. */
@@ -81,5 +86,29 @@ async function delta(subject: PolicySubject): Promise<void> {
   const neverWas = { ...base, checksum: new Uint8Array(32) };
   await expectFailure('a delta from weights that never were', 'FAILED_PRECONDITION', () =>
     pull(subject, 'float32', neverWas),
+  );
+}
+
+async function names(subject: PolicySubject): Promise<void> {
+  requireMemory(subject);
+  requireObjective(subject, ObjectiveKind.LIKELIHOOD);
+  const { client, signal } = subject;
+  const name = async () => (await client.describe({ brief: true }, { signal })).weightsId;
+  const { items, logprobs, version } = await groundOf(subject);
+  const first = await name();
+  if (first === '') throw new NotOffered('Describe gives its weights no name');
+  const pulled = await pull(subject, 'float32');
+  expectThat(
+    pulled.weightsId === first,
+    `Describe calls the weights ${first}, PullWeights ${pulled.weightsId}`,
+  );
+  const examples = items.map((item, index) => exampleOf(item, logprobs[index] ?? []));
+  await train(subject, planOf({ expectedVersion: version }), examples);
+  const second = await name();
+  await subject.reset();
+  const third = await name();
+  expectThat(
+    new Set([first, second, third]).size === 3,
+    `the weights are called ${first}, after a step ${second}, and restored ${third}`,
   );
 }

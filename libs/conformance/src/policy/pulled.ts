@@ -13,6 +13,8 @@ export interface Pulled {
   readonly tensors: ReadonlyMap<string, PulledTensor>;
   /** SHA-256 over all elements, as told by the policy and proven here. */
   readonly checksum: Uint8Array;
+  /** What the policy calls them; empty when it gives no names. */
+  readonly weightsId: string;
   /** Messages that carried a piece. */
   readonly pieces: number;
 }
@@ -26,6 +28,15 @@ export type PulledType = 'float32' | 'bfloat16';
 
 const widths = { float32: 4, bfloat16: 2 } as const;
 const dataTypes = { float32: DataType.FLOAT32, bfloat16: DataType.BFLOAT16 } as const;
+
+/** The last message. */
+interface Ending {
+  readonly version: number;
+  readonly baseVersion: number | undefined;
+  readonly checksum: Uint8Array;
+  readonly whole: Uint8Array;
+  readonly weightsId: string;
+}
 
 /** Pulls the whole, or a delta onto `base`, and proves it. */
 export async function pull(
@@ -42,13 +53,12 @@ export async function pull(
   const seen = new Set<string>();
   let last = '';
   let pieces = 0;
-  let end:
-    { version: number; baseVersion: number | undefined; checksum: Uint8Array; whole: Uint8Array } | undefined;
+  let end: Ending | undefined;
   for await (const message of client.pullWeights(request, { signal })) {
     expectThat(end === undefined, 'PullWeights goes on after the message that carries the checksums');
-    const { version, baseVersion, chunk, checksum, weightsChecksum } = message;
+    const { version, baseVersion, chunk, checksum, weightsChecksum, weightsId } = message;
     if (chunk === undefined) {
-      end = { version, baseVersion, checksum, whole: weightsChecksum };
+      end = { version, baseVersion, checksum, whole: weightsChecksum, weightsId };
       continue;
     }
     pieces += 1;
@@ -80,7 +90,8 @@ export async function pull(
     told.baseVersion === base?.version,
     `base_version is ${told.baseVersion ?? 'unset'}, asked for ${base?.version ?? 'the whole'}`,
   );
-  return { version: told.version, baseVersion: told.baseVersion, tensors, checksum: told.whole, pieces };
+  const { version, baseVersion, whole, weightsId } = told;
+  return { version, baseVersion, tensors, checksum: whole, weightsId, pieces };
 }
 
 /** A float32 tensor's elements. */

@@ -26,10 +26,15 @@ export function addDiscover(program: Command, context: Context): void {
       const recipe = await readRecipe(flags.recipe, flags.set.map(parseOverride));
       const last = await withCoordinator(flags, (client) => discover(client, recipe, taskId, flags, context));
       if (flags.json) printJson(context, last);
-      const { attempts, solved, solution } = last;
-      if (!solved) throw new UserError(`${taskId} was not solved in ${attempts} attempts.`);
+      const { attempts, solved, solution, runId } = last;
+      if (!solved)
+        throw new UserError(
+          `${taskId} was not solved in ${attempts} attempts, which are those of run ${runId}.`,
+        );
       if (!flags.json)
-        context.output.write(`${taskId} was solved within ${attempts} attempts:\n\n${solution}\n`);
+        context.output.write(
+          `${taskId} was solved within ${attempts} attempts of run ${runId}:\n\n${solution}\n`,
+        );
     });
 }
 

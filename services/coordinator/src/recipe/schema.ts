@@ -9,8 +9,9 @@ import {
 import { z } from 'zod';
 import { flag, number, oneOf, text, whole } from './leaf.js';
 
-const address = (room: string) =>
-  text('an address host:port', `Address of the ${room}.`, /^(?:[\w.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}$/);
+const ADDRESS = /^(?:[\w.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}$/;
+
+const address = (room: string) => text('an address host:port', `Address of the ${room}.`, ADDRESS);
 
 /** Most episodes of one task that are played together. */
 export const MOST_SAMPLES = 10_000;
@@ -139,6 +140,14 @@ export const recipeSchema = z.strictObject({
   taskOrder: oneOf(['shuffled', 'listed'], 'Whether each epoch has a random order or the listed one.'),
   policy: z.strictObject({
     address: address('policy'),
+    followers: z
+      .array(z.string().regex(ADDRESS))
+      .meta({
+        allowed: 'a list of addresses host:port',
+        description:
+          "Addresses of the policy's followers, which sample in its place. Absent: those that the coordinator knows of.",
+      })
+      .exactOptional(),
     start: text(
       'current, initial or the name of a checkpoint',
       'The weights to start from: those the policy has, those it was started with, or a checkpoint.',

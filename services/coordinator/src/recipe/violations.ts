@@ -47,7 +47,9 @@ function unknownKey(path: string, key: string): string {
 }
 
 function mustBe(field: string, value: unknown): string {
-  const allowed = recipeReference.find(({ key }) => key === field)?.allowed ?? mapWith(field);
+  // What is wrong with an item is told by its list.
+  const list = field.replace(/\.\d+$/, '');
+  const allowed = recipeReference.find(({ key }) => key === field || key === list)?.allowed ?? mapWith(field);
   return `must be ${allowed}, ${value === undefined ? 'is missing' : `is ${show(value)}`}`;
 }
 

@@ -24,11 +24,12 @@ async function save(run: OpenRun, step: number, suffix: string): Promise<void> {
   const { policy, patience } = players;
   if ((await store.journal.step(runId, step))?.checkpoint !== undefined) return;
   const name = `${runId}-${suffix}`;
+  const score = await scoreOf(run, step);
   try {
     await patiently(`the policy at ${policy.address}`, patience, async () => {
       // The connection's own retries would wait for a full disk.
       const options = { signal: patience.signal, deadlineMs: deadlines.checkpoint, retry: false };
-      await policy.client.saveCheckpoint({ name }, options).catch((error: unknown) => {
+      await policy.client.saveCheckpoint({ name, score }, options).catch((error: unknown) => {
         throw isRefusal(error) ? new CheckpointRefusedError(readFailure(error)?.message) : error;
       });
     });
@@ -53,3 +54,14 @@ const isRefusal = (error: unknown): boolean => {
   const code = readFailure(error)?.code;
   return code === 'RESOURCE_EXHAUSTED' || code === 'FAILED_PRECONDITION' || code === 'UNIMPLEMENTED';
 };
+
+/**
+ * How good the weights after a step are: the pass rate of the evaluation made of them; of a recipe without evaluations, the reward of
+ * the step's rollouts, which the weights just before it earned. Unset where neither is known.
+ */
+async function scoreOf({ runId, recipe, store }: OpenRun, step: number): Promise<number | undefined> {
+  const { evaluation } = recipe;
+  return evaluation === undefined
+    ? (await store.journal.step(runId, step))?.metrics['critic/rewards/mean']
+    : store.evaluations.passRate(runId, step, evaluation.split);
+}

@@ -2,7 +2,7 @@
 import { inTrace, newTrace } from '@backsight/rpc';
 import { saveForPause, saveIfDue } from './checkpoints.js';
 import { evaluateIfDue } from './evaluate.js';
-import type { OpenRun } from './open-run.js';
+import { meetWeights, type OpenRun } from './open-run.js';
 import { PolicyMovedOnError } from './policy-moved-on.js';
 import { takeHold } from './recovery.js';
 import { takeStep } from './step.js';
@@ -19,11 +19,14 @@ export async function conduct(run: OpenRun, shouldPause: () => boolean): Promise
     let held = false;
     for (let recoveries = 0; ;) {
       try {
-        if (!held) await takeHold(run);
+        if (!held) {
+          await takeHold(run);
+          await meetWeights(run);
+        }
         held = true;
         const last = step === run.recipe.steps || (await isSolved(run, step));
-        await saveIfDue(run, step, last);
         await evaluateIfDue(run, step, last);
+        await saveIfDue(run, step, last);
         if (last) return 'succeeded';
         if (shouldPause()) {
           await saveForPause(run, step);
@@ -31,6 +34,7 @@ export async function conduct(run: OpenRun, shouldPause: () => boolean): Promise
         }
         // Whatever the rooms log of a step, they log under one trace.
         await inTrace(newTrace(), () => takeStep(run, step + 1));
+        await meetWeights(run);
         step += 1;
         recoveries = 0;
       } catch (error) {
@@ -43,6 +47,7 @@ export async function conduct(run: OpenRun, shouldPause: () => boolean): Promise
     }
   } finally {
     await run.ahead.abandon();
+    await run.players.crew?.close();
   }
 }
 

@@ -19,6 +19,8 @@ export interface EvaluationRequest {
   readonly samplesPerTask: number;
   readonly sampling: Recipe['sampling'];
   readonly seed: number;
+  /** The oldest version of the weights that may sample. */
+  readonly oldestVersion: number;
   readonly checkVersion: (policyVersion: number) => void;
   readonly onProgress: (done: number, total: number) => void;
 }
@@ -47,6 +49,7 @@ export async function evaluateSplit(players: Players, request: EvaluationRequest
     sampling: request.sampling,
     // The same for every evaluation of a run, so that a change of the figure is a change of the policy.
     seedOf: (...path) => seedOf(request.seed, 'evaluation', request.split, ...path),
+    oldestVersion: request.oldestVersion,
     checkVersion: request.checkVersion,
     onGroup: (episodes) => {
       const [first] = episodes;
@@ -72,10 +75,12 @@ export async function evaluateIfDue(run: OpenRun, step: number, last: boolean): 
   const { evaluation } = recipe;
   if (evaluation === undefined || !isDue(evaluation, step, last)) return;
   if (await store.evaluations.has(runId, step, evaluation.split)) return;
+  const version = await versionOf(run);
   const { passRate, reward, samples, tasks, figures } = await evaluateSplit(run.players, {
     ...evaluation,
     seed: recipe.seed,
-    checkVersion: versionCheck(await versionOf(run), 0),
+    oldestVersion: version,
+    checkVersion: versionCheck(version, 0),
     onProgress: (done, total) => {
       run.progress('evaluate', step, done, total);
     },

@@ -1,6 +1,6 @@
 /** Plays what a step still needs: its tasks from the curriculum, less the groups that a crash left in the journal. */
 import { tasksOfStep } from '@backsight/sdpo';
-import { type OpenRun, versionOf } from './open-run.js';
+import { type OpenRun, versionAfter } from './open-run.js';
 import type { PlayedStep } from './played-step.js';
 import { PolicyMovedOnError } from './policy-moved-on.js';
 import { playGroups } from './rollout.js';
@@ -10,6 +10,7 @@ export async function playStep(run: OpenRun, step: number, signal: AbortSignal):
   const { runId, recipe, store } = run;
   const startedAt = performance.now();
   const { epoch, taskIds } = tasksOfStep(run.taskIds, curriculumOf(run), step);
+  const oldestVersion = await versionAfter(run, step - 1 - recipe.maxStaleness);
   const kept = new Set((await store.journal.rollouts(runId, step)).map(({ groupIndex }) => groupIndex));
   const { answerSeconds } = await playGroups(playersUntil(run, signal), {
     groups: taskIds
@@ -18,7 +19,8 @@ export async function playStep(run: OpenRun, step: number, signal: AbortSignal):
     groupSize: recipe.groupSize,
     sampling: recipe.sampling,
     seedOf: (...path) => seedOf(recipe.seed, 'step', step, ...path),
-    checkVersion: versionCheck(await versionOf(run), recipe.maxStaleness),
+    oldestVersion,
+    checkVersion: versionCheck(oldestVersion, recipe.maxStaleness),
     onGroup: async (episodes) => {
       const rollouts = episodes.map((episode) => ({ ...episode, step, rolloutId: rolloutId(step, episode) }));
       await store.journal.recordGroup(runId, rollouts);

@@ -4,6 +4,7 @@ import { describeError } from '@backsight/rpc';
 import type { Recipe } from '../recipe/recipe.js';
 import { patiently, type Patience } from '../rooms/patience.js';
 import { NoSuchTaskError } from '../run-errors.js';
+import type { Crew } from './crew.js';
 import {
   deadlines,
   type EnvironmentCard,
@@ -22,6 +23,8 @@ export interface Players {
   readonly renderer: Renderer;
   /** How long to bear with a room that is away. */
   readonly patience: Patience;
+  /** Samples in the policy's place; absent: the policy has no followers. */
+  readonly crew?: Crew;
 }
 
 /** Whom to play with. */
@@ -79,9 +82,13 @@ export async function taskIdsOf(
 }
 
 /** The policy's card, with the version it is at now. */
-export async function describePolicy(policy: PolicyRoom, patience: Patience): Promise<PolicyCard> {
+export async function describePolicy(
+  policy: PolicyRoom,
+  patience: Patience,
+  { brief = false }: { readonly brief?: boolean } = {},
+): Promise<PolicyCard> {
   return patiently(`the policy at ${policy.address}`, patience, () =>
-    policy.client.describe({}, { signal: patience.signal, deadlineMs: deadlines.describe }),
+    policy.client.describe({ brief }, { signal: patience.signal, deadlineMs: deadlines.describe }),
   );
 }
 

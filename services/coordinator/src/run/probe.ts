@@ -103,6 +103,7 @@ async function play(
       kind === 'episode'
         ? seedOf(recipe.seed, 'probe', kind, ...path)
         : seedOf(recipe.seed, 'probe', ...part, kind, ...path),
+    oldestVersion: 0,
     checkVersion: () => undefined,
     onGroup: (episodes) => {
       played.set(episodes[0]?.groupIndex ?? 0, episodes);

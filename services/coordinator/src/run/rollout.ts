@@ -28,6 +28,8 @@ export interface PlayRequest {
   readonly sampling: Recipe['sampling'];
   /** The seed of what a path names. */
   readonly seedOf: (...path: readonly (string | number)[]) => number;
+  /** The oldest version of the weights that may sample. */
+  readonly oldestVersion: number;
   /** Rejects a completion that the wrong weights have sampled. */
   readonly checkVersion: (policyVersion: number) => void;
   /** Told when all episodes of a group are played. */
@@ -101,7 +103,8 @@ async function playWave(
   const playBatch = async ({ batch, places }: SeatedBatch, seed: number): Promise<void> => {
     const answers: Promise<void>[] = [];
     try {
-      for await (const completion of sample(table, batch, request.sampling, seed)) {
+      const { sampling, oldestVersion } = request;
+      for await (const completion of sample(table, batch, { sampling, seed, oldestVersion })) {
         request.checkVersion(completion.policyVersion);
         answers.push(together([answer(seatAt(places, batch, completion), completion)]));
       }

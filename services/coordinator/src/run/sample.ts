@@ -5,6 +5,7 @@ import { Waits } from '../rooms/patience.js';
 import { deadlines } from '../rooms/rooms.js';
 import { packSampling } from '../rooms/wire.js';
 import type { Players } from './players.js';
+import { sampleByCrew } from './sample-by-crew.js';
 
 /** Prompts that get the same number of completions. */
 export interface Batch {
@@ -13,19 +14,30 @@ export interface Batch {
   readonly groupSize: number;
 }
 
+/** How completions of a batch are drawn. */
+export interface Draw {
+  readonly sampling: Recipe['sampling'];
+  readonly seed: number;
+  /** The oldest version of the weights that may sample. */
+  readonly oldestVersion: number;
+}
+
 /** Yields each completion as it ends. A broken stream is opened again with the same seed, which gives the same completions. */
 export async function* sample(
   players: Players,
   batch: Batch,
-  sampling: Recipe['sampling'],
-  seed: number,
+  draw: Draw,
 ): AsyncGenerator<Completion, void, void> {
-  const { policy, patience } = players;
+  const { policy, patience, crew } = players;
+  if (crew !== undefined) {
+    yield* sampleByCrew({ policy, patience, crew }, batch, draw);
+    return;
+  }
   const waits = new Waits(`the policy at ${policy.address}`, patience);
   const request = {
     prompts: batch.prompts.map((tokenIds) => ({ tokenIds: [...tokenIds] })),
     groupSize: batch.groupSize,
-    sampling: { ...packSampling(sampling, seed), stopIds: [] },
+    sampling: packSampling(draw.sampling, draw.seed),
   };
   const wanted = batch.prompts.length * batch.groupSize;
   const received = new Set<number>();

@@ -21,9 +21,10 @@ export function figuresOf(recipe: Recipe, step: number, traces: StepTraces): Met
   const { played, lesson, report, startedAt, trainedFrom } = traces;
   const now = performance.now();
   const stepSeconds = (now - startedAt) / 1000;
+  const sampled = played.rollouts.reduce((sum, rollout) => sum + completionTokens(rollout), 0);
   const tokens = played.rollouts.reduce(
-    (sum, rollout) => sum + (rollout.turns.at(-1)?.promptIds.length ?? 0) + completionTokens(rollout),
-    0,
+    (sum, rollout) => sum + (rollout.turns.at(-1)?.promptIds.length ?? 0),
+    sampled,
   );
   return finite({
     ...lesson.metrics,
@@ -39,6 +40,7 @@ export function figuresOf(recipe: Recipe, step: number, traces: StepTraces): Met
     'perf/time_per_step': stepSeconds,
     'perf/total_num_tokens': tokens,
     'perf/throughput': tokens / stepSeconds,
+    'perf/sampled_tokens_per_s': sampled / played.seconds,
   });
 }
 

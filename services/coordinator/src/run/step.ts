@@ -3,10 +3,12 @@
  * appended. A step that a crash cut short goes on from what the journal has of it.
  */
 import { warningsOf } from '@backsight/sdpo';
+import { crewFigures, stalenessFigures } from './crew-figures.js';
 import { makeExamples, type StepLesson } from './examples.js';
 import { type OpenRun, versionOf, warning } from './open-run.js';
 import { figuresOf } from './step-figures.js';
-import { train, type Transaction } from './train.js';
+import { train } from './train.js';
+import type { Transaction } from './transaction.js';
 
 export async function takeStep(run: OpenRun, step: number): Promise<void> {
   const startedAt = performance.now();
@@ -20,7 +22,11 @@ export async function takeStep(run: OpenRun, step: number): Promise<void> {
   const trainedFrom = performance.now();
   const taken = transaction.expectedVersion > transaction.startVersion;
   const report = taken ? await train(run, transaction, lesson) : undefined;
-  const figures = figuresOf(run.recipe, step, { played, lesson, report, startedAt, trainedFrom });
+  const figures = {
+    ...figuresOf(run.recipe, step, { played, lesson, report, startedAt, trainedFrom }),
+    ...stalenessFigures(played.rollouts, run.transactions),
+    ...crewFigures(run.players.crew?.report()),
+  };
 
   run.history.push(figures);
   await run.store.journal.finishStep(run.runId, {
@@ -30,6 +36,7 @@ export async function takeStep(run: OpenRun, step: number): Promise<void> {
     rollouts: played.rollouts.length,
     events: [...newAlarms(run), ...(taken || solved ? [] : [nothingToLearn(step)])],
   });
+  run.transactions.push(transaction);
   run.logger.info({ step, version: transaction.expectedVersion }, 'step finished');
 }
 

@@ -10,14 +10,7 @@ import { type OpenRun, warn } from './open-run.js';
 import { describePolicy } from './players.js';
 import { PolicyMovedOnError } from './policy-moved-on.js';
 import { seedOf } from './seeds.js';
-
-/** A transaction as the journal announces it. */
-export interface Transaction {
-  readonly step: number;
-  readonly startVersion: number;
-  /** The version once it is taken: one more per mini-batch. */
-  readonly expectedVersion: number;
-}
+import type { Transaction } from './transaction.js';
 
 /** The policy's report; undefined when it was lost with the reply, though the transaction was taken. */
 export type TrainReport = TrainStepResponse | undefined;

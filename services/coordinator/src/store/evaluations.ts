@@ -14,14 +14,19 @@ export class EvaluationStore {
   }
 
   async has(runId: string, step: number, split: string): Promise<boolean> {
+    return (await this.passRate(runId, step, split)) !== undefined;
+  }
+
+  /** Undefined when it was not evaluated. */
+  async passRate(runId: string, step: number, split: string): Promise<number | undefined> {
     const row = await this.#db
       .selectFrom('evaluations')
-      .select('step')
+      .select('pass_rate')
       .where('run_id', '=', runId)
       .where('step', '=', step)
       .where('split', '=', split)
       .executeTakeFirst();
-    return row !== undefined;
+    return row?.pass_rate;
   }
 
   /** Records an evaluation and tells of it, both or neither. */

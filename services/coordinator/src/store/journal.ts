@@ -131,6 +131,20 @@ export class Journal {
     });
   }
 
+  /** Versions of every finished step that this run took itself, in order. */
+  async transactions(
+    runId: string,
+  ): Promise<readonly Pick<StepRecord, 'step' | 'startVersion' | 'expectedVersion'>[]> {
+    const rows = await this.#db
+      .selectFrom('steps')
+      .selectAll()
+      .where('run_id', '=', runId)
+      .where('finished', '=', 1)
+      .orderBy('step')
+      .execute();
+    return rows.map(stepOf);
+  }
+
   /** Metrics of every finished step, in order. */
   async history(runId: string): Promise<readonly Metrics[]> {
     const rows = await this.#db

@@ -15,7 +15,9 @@ from policy_torch.plan import TrainReport
 from policy_torch.score import CompletionScore
 
 
-def describe(core: Core, texts: tuple[str, str, str], max_examples: int) -> proto.DescribeResponse:
+def describe(
+    core: Core, texts: tuple[str, str, str], max_examples: int, weights_id: str = ""
+) -> proto.DescribeResponse:
     """The model card; `texts` are tokenizer.json, the chat template and tokenizer_config.json."""
     card, options = core.model.card, core.options
     tokenizer_json, chat_template, tokenizer_config_json = texts
@@ -52,6 +54,7 @@ def describe(core: Core, texts: tuple[str, str, str], max_examples: int) -> prot
             name="torch", version=engine_version(), device=_device(core), threads=torch.get_num_threads()
         ),
         version=core.policy.version,
+        weights_id=weights_id,
     )
 
 

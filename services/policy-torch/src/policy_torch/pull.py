@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+import uuid
 import zlib
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +50,8 @@ class Snapshot:
     tensors: list[SentTensor]
     #: SHA-256 over the elements of all tensors, in order.
     checksum: bytes
+    #: What they are called.
+    weights_id: str = ""
 
 
 def snapshot(version: int, names: list[str], tensors: list[Tensor], dtype: proto.DataType) -> Snapshot:
@@ -71,6 +74,8 @@ class WeightSource:
         """`copy` gives the version and all weights in float32 on the host, in the order of `names`."""
         self._names, self._copy = names, copy
         self._revision = 0
+        #: Names the current weights: another name after every change.
+        self.weights_id = str(uuid.uuid4())
         self._last_pull = 0.0
         self._lock = asyncio.Lock()
         #: By type: the revision it is of, the snapshot, and the one before it.
@@ -79,6 +84,7 @@ class WeightSource:
     def changed(self) -> None:
         """The weights have changed, or may have."""
         self._revision += 1
+        self.weights_id = str(uuid.uuid4())
         if time.monotonic() - self._last_pull > KEPT_S:
             self._kept.clear()
 
@@ -86,12 +92,13 @@ class WeightSource:
         """The current weights; those who ask at the same time share one copy."""
         self._last_pull = time.monotonic()
         async with self._lock:
-            revision = self._revision
+            revision, weights_id = self._revision, self.weights_id
             known = self._kept.get(dtype)
             if known is not None and known[0] == revision:
                 return known[1]
             version, tensors = await self._copy()
             taken = await asyncio.to_thread(snapshot, version, self._names, tensors, dtype)
+            taken = replace(taken, weights_id=weights_id)
             self._kept[dtype] = revision, taken, known[1] if known else None
             return taken
 
@@ -128,6 +135,7 @@ def messages(current: Snapshot, base: Snapshot | None) -> Iterator[proto.PullWei
         base_version=base_version,
         checksum=digest.digest(),
         weights_checksum=current.checksum,
+        weights_id=current.weights_id,
     )
 
 

@@ -74,7 +74,8 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):  # type: ignore[misc
             setattr(self, name, self.calls.stream(getattr(self, name)))
 
     async def Describe(self, request: proto.DescribeRequest, context: Any) -> proto.DescribeResponse:
-        return pack.describe(self._engine.core, self._texts, self._max_examples)
+        texts = ("", "", "") if request.brief else self._texts
+        return pack.describe(self._engine.core, texts, self._max_examples, self._source.weights_id)
 
     async def Generate(self, request: proto.GenerateRequest, context: Any) -> AsyncIterator[proto.GenerateResponse]:
         asked = unpack_generate(request, self._card)

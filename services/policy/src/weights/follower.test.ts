@@ -129,6 +129,7 @@ const score = async ({ client }: Pick<Policy, 'client'>) => {
   return { scores, policyVersion };
 };
 const versionOf = async ({ client }: Policy) => (await client.describe({})).version;
+const nameOf = async ({ client }: Policy) => (await client.describe({ brief: true })).weightsId;
 const hasWeights = (policy: Policy) => async () => (await policy.health()) === 200;
 
 async function train({ client }: Policy, expectedVersion: number) {
@@ -165,6 +166,7 @@ describe('Follower', () => {
     for (let version = 0; version < 3; version++) {
       await train(trainer, version);
       await until(async () => (await versionOf(follower)) === version + 1);
+      await until(async () => (await nameOf(follower)) === (await nameOf(trainer)));
       expect(await score(follower)).toEqual(await score(trainer));
       expect(await generate(follower)).toEqual(await generate(trainer));
     }
@@ -193,7 +195,9 @@ describe('Follower', () => {
       yield { payload: { $case: 'example', value: { studentPromptIds: [1], completionIds: [3, 4] } } };
     }
     await trainer.client.trainStep(messages());
-    await until(async () => JSON.stringify(await score(follower)) === JSON.stringify(await score(trainer)));
+    // The version alone would not tell: it was 1 before.
+    await until(async () => (await nameOf(follower)) === (await nameOf(trainer)));
+    expect(await score(follower)).toEqual(await score(trainer));
     expect(await versionOf(follower)).toBe(1);
     expect(await score(follower)).not.toEqual(first);
   });

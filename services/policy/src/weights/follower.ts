@@ -28,8 +28,8 @@ export type FollowState =
 
 /** Whom a follower tells. */
 export interface FollowListener {
-  /** Other weights have been taken over. */
-  synced(version: number): void;
+  /** Other weights have been taken over, or those there are have another name. */
+  synced(version: number, weightsId: string): void;
   stateIs(state: FollowState): void;
 }
 
@@ -88,8 +88,8 @@ export class Follower {
     const { signal } = this.closing;
     for (let failures = 0; !signal.aborted;) {
       try {
-        const version = await this.sync();
-        if (version !== undefined) listener.synced(version);
+        const taken = await this.sync();
+        if (taken !== undefined) listener.synced(taken.version, taken.weightsId);
         failures = 0;
         this.lastAnswerMs = Date.now();
         this.become({ kind: 'fresh' }, listener);
@@ -103,8 +103,8 @@ export class Follower {
     }
   }
 
-  /** Takes over what the trainer has; the version, if it is other weights. */
-  private async sync(): Promise<number | undefined> {
+  /** Takes over what the trainer has; what that is, if it is other than before. */
+  private async sync(): Promise<ReceivedWeights | undefined> {
     if (!this.described)
       this.requireSameModel(await this.connection.client.describe({}, { signal: this.closing.signal }));
     this.described = true;
@@ -122,7 +122,7 @@ export class Follower {
   }
 
   /** Receives beside the engine, and hands over only what is proven: the engine never holds half of it. */
-  private async pull(base?: Mirror): Promise<number | undefined> {
+  private async pull(base?: Mirror): Promise<ReceivedWeights | undefined> {
     const { type } = this.options;
     const { signal } = this.closing;
     const begin = performance.now();
@@ -143,7 +143,7 @@ export class Follower {
       this.logger.info({ version, bytes, whole: base === undefined, seconds }, 'weights taken over');
     }
     this.mirror = { tensors, received };
-    return other ? version : undefined;
+    return other || received.weightsId !== base.received.weightsId ? received : undefined;
   }
 
   private requireSameModel(trainer: DescribeResponse): void {

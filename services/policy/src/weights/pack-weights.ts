@@ -10,14 +10,15 @@ const pieceElements = 2 ** 19;
 /** Bytes that a gap takes at most times: those below 128 take one. */
 const gapBytes = 1.25;
 
-/** The messages, in order. `base` absent: the whole; it is of the same model and type. */
+/** The messages, in order. `base` absent: the whole; it is of the same model and type. `weightsId` names the weights. */
 export function* packWeights(
   snapshot: Snapshot,
   base?: Snapshot,
+  weightsId = '',
 ): Generator<PullWeightsResponse, void, void> {
   const heading = { version: snapshot.version, baseVersion: base?.version };
   const hash = createHash('sha256');
-  const none = { checksum: new Uint8Array(), weightsChecksum: new Uint8Array() };
+  const none = { checksum: new Uint8Array(), weightsChecksum: new Uint8Array(), weightsId: '' };
   const dtype = snapshot.type === 'float32' ? DataType.FLOAT32 : DataType.BFLOAT16;
   for (const [index, tensor] of snapshot.tensors.entries()) {
     for (const piece of piecesOf(tensor, base?.tensors[index], elementBytes(snapshot.type))) {
@@ -36,7 +37,13 @@ export function* packWeights(
       yield { ...heading, chunk, ...none };
     }
   }
-  yield { ...heading, chunk: undefined, checksum: hash.digest(), weightsChecksum: snapshot.checksum };
+  yield {
+    ...heading,
+    chunk: undefined,
+    checksum: hash.digest(),
+    weightsChecksum: snapshot.checksum,
+    weightsId,
+  };
 }
 
 interface Piece {

@@ -16,6 +16,8 @@ export interface ReceivedWeights {
   readonly checksum: Buffer;
   /** Of elements that were sent; a delta from the current version sends none. */
   readonly bytes: number;
+  /** What the trainer calls them; empty when it gives no names. */
+  readonly weightsId: string;
 }
 
 /**
@@ -32,7 +34,7 @@ export async function receiveWeights(
   const written = new Map<string, number>();
   const hash = createHash('sha256');
   let bytes = 0;
-  for await (const { version, baseVersion, chunk, checksum, weightsChecksum } of stream) {
+  for await (const { version, baseVersion, chunk, checksum, weightsChecksum, weightsId } of stream) {
     if (chunk === undefined) {
       if (baseVersion === undefined) requireWhole(tensors, written);
       if (hash.digest().compare(checksum) !== 0)
@@ -40,7 +42,7 @@ export async function receiveWeights(
       const proven = bytes === 0 && baseChecksum !== undefined ? baseChecksum : await checksumOf(tensors);
       if (proven.compare(weightsChecksum) !== 0)
         throw new BrokenWeightsError(`the weights do not have the checksum of version ${version}`);
-      return { version, checksum: proven, bytes };
+      return { version, checksum: proven, bytes, weightsId };
     }
     const tensor = byName.get(chunk.name);
     if (tensor === undefined) throw new BrokenWeightsError(`"${chunk.name}" is not a tensor of this model`);
