@@ -18,7 +18,8 @@ FLAGS = ["-proc:none", "-nowarn", "-implicit:none", "-Xmaxerrs", "1", "-encoding
 _QUIET = ["-XX:+UseSerialGC", "-XX:ActiveProcessorCount=1", "-XX:-UsePerfData", "-Xshare:auto"]
 _COMPILER = ["-Xmx512m", "-XX:TieredStopAtLevel=1", *_QUIET]
 # A recursion 200,000 deep; unwinding a stack that has overflowed takes several times its size.
-_RUNTIME = ["-Xss16m", "-XX:MaxMetaspaceSize=64m", "-XX:ReservedCodeCacheSize=64m", *_QUIET]
+_STACK_BYTES = 16 << 20
+_RUNTIME = [f"-Xss{_STACK_BYTES}", "-XX:MaxMetaspaceSize=64m", "-XX:ReservedCodeCacheSize=64m", *_QUIET]
 # Metaspace, compiled code, the runtime itself and its threads' stacks; the heap is the program's.
 _RUNTIME_BYTES = 128 << 20
 _CLASSES = "classes"
@@ -114,6 +115,7 @@ JAVA = Language(
     shows="home",
     compiled=True,
     reserves_memory=True,
+    stacks=24 * _STACK_BYTES,
     runtime_bytes=_RUNTIME_BYTES,
     runtime_threads=24,
 )

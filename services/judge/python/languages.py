@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from limits import Limits
+from limits import STACK_BYTES, Limits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Language:
         shows: str = "",
         compiled: bool = False,
         reserves_memory: bool = False,
+        stacks: int = STACK_BYTES,
         runtime_bytes: int = 0,
         runtime_threads: int = 0,
     ) -> None:
@@ -79,6 +80,8 @@ class Language:
         self.compiled = compiled
         # Its runtime reserves far more address space than it uses, so RLIMIT_AS cannot bound it.
         self.reserves_memory = reserves_memory
+        # Such a runtime's threads reserve stacks of so many bytes together; one beside the main thread, mostly.
+        self.stacks = stacks
         # What its runtime takes for itself, beside what the program was allowed.
         self.runtime_bytes = runtime_bytes
         self.runtime_threads = runtime_threads

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _FILE_BYTES = 16 << 20
 _OPEN_FILES = 256
-_STACK_BYTES = 64 << 20
+STACK_BYTES = 64 << 20
 _INTERPRETER_BYTES = 64 << 20
 
 
@@ -62,21 +62,20 @@ def restrict_files_and_stack() -> None:
         (resource.RLIMIT_FSIZE, _FILE_BYTES),
         (resource.RLIMIT_NOFILE, _OPEN_FILES),
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_STACK, _STACK_BYTES),
+        (resource.RLIMIT_STACK, STACK_BYTES),
     ):
         _restrict(kind, value)
 
 
-def restrict_memory(limits: Limits, *, reserves: bool) -> None:
-    """Stands in for a control group: address space per process or, if a runtime reserves it, what it writes to."""
+def restrict_memory(limits: Limits, *, reserves: bool, stacks: int) -> None:
+    """Stands in for a control group: address space per process or, if a runtime reserves it, what it writes to beside stacks."""
     try:
         with open("/proc/self/statm", encoding="ascii") as statm:
             already = int(statm.read().split()[5 if reserves else 0]) * resource.getpagesize()
     except FileNotFoundError:
         already = _INTERPRETER_BYTES  # a container may allow no /proc
     if reserves:
-        # Its one thread beside the main one reserves a stack of its own.
-        _restrict(resource.RLIMIT_DATA, already + _STACK_BYTES + limits.memory_bytes)
+        _restrict(resource.RLIMIT_DATA, already + stacks + limits.memory_bytes)
     else:
         _restrict(resource.RLIMIT_AS, already + limits.memory_bytes)
 

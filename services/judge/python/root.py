@@ -43,6 +43,8 @@ def enter_minimal_root(*, keep_proc: bool, beside: list[str], moved: dict[str, s
     one is visible already, and each sandbox covers it with its own.
     """
     folder = _BUILDING_SITE
+    # By descriptor: the building site may cover where they are.
+    opened = {target: os.open(source, os.O_PATH) for target, source in moved.items()}
     syscalls.mount("none", "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
     # 16 KiB are enough for folders and links; remounted read-only below.
     syscalls.mount("tmpfs", folder, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=755,size=1m")
@@ -53,8 +55,9 @@ def enter_minimal_root(*, keep_proc: bool, beside: list[str], moved: dict[str, s
             os.symlink(os.readlink(f"/{name}"), os.path.join(folder, name))
     for source in visible(beside):
         _bind(source, source, folder)
-    for target, source in moved.items():
-        _bind(source, target, folder)
+    for target, descriptor in opened.items():
+        _bind(f"/proc/self/fd/{descriptor}", target, folder)
+        os.close(descriptor)
     for path in beside:
         _link(path, folder)
     for path, content in files.items():

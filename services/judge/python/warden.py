@@ -147,7 +147,7 @@ def _serve(channel: Channel, keep: Keep, limits: Limits, languages: dict[str, La
     name = submission["language"]
     language, toolchain = languages[name], Toolchain(keep.toolchains[name], keep.stores.get(name, ""))
     if not keep.control_groups:
-        bounds.restrict_memory(limits, reserves=language.reserves_memory)
+        bounds.restrict_memory(limits, reserves=language.reserves_memory, stacks=language.stacks)
     try:
         program = language.prepare(source, artefact, toolchain, folder)
     except Refused as refusal:
