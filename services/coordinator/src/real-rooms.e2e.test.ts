@@ -1,4 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { existsSync, readFileSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ProbeResult, type RunEvent, RunState } from '@backsight/contract/coordinator';
 import { openRealHouse, type RealHouse, type RealRoom } from '@backsight/testing';
@@ -66,6 +69,40 @@ const said = (room: RealHouse, name: RealRoom, msg: string): readonly LogLine[] 
 /** The steps that the policy says it took, in the order in which it took them. */
 const stepsTaken = (room: RealHouse): readonly number[] =>
   said(room, 'policy', 'training step taken').map(({ step }) => step);
+
+function childrenOf(pid: number): readonly number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+  return text.split(' ').filter(Boolean).map(Number);
+}
+
+/** Whether the process is a slot of a judge, and not another one that got its id. */
+function isSlot(pid: number): boolean {
+  return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('slot.py');
+}
+
+function endNow(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended already, with its judge.
+  }
+}
+
+/** Control groups of slots with these ids. */
+async function groupsOf(
+  pids: readonly number[],
+  folder = '/sys/fs/cgroup',
+  depth = 4,
+): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const entry of await readdir(folder, { withFileTypes: true }).catch(() => [])) {
+    const path = join(folder, entry.name);
+    const [, pid] = /^backsight-judge\.\d+\.(\d+)\./.exec(entry.name) ?? [];
+    if (pid !== undefined && pids.includes(Number(pid))) found.push(path);
+    else if (entry.isDirectory() && depth > 0) found.push(...(await groupsOf(pids, path, depth - 1)));
+  }
+  return found;
+}
 
 async function expectWholeRun(room: RealHouse, runId: string, events: readonly RunEvent[]): Promise<void> {
   expect(ofKind(events, 'stateChanged').at(-1)).toEqual({ state: RunState.SUCCEEDED, failure: '' });
@@ -156,16 +193,25 @@ describe('a run over real rooms', () => {
     await expectSameAsUndisturbed(room, runId);
   }, 120_000);
 
-  it('invents no reward when the judge is killed under load', async () => {
+  it('invents no reward when the judge is killed under load, and the next one clears away what it left', async () => {
     const { house: room, runId } = await begin();
+    const killed: number[] = [];
     for (const step of [1, 3, 4]) {
       await phase(room, runId, { step, phase: 'rollout', done: 1 });
+      const { pid } = room.room('judge');
+      const slots = childrenOf(pid);
+      killed.push(...slots);
       await room.kill('judge');
+      // A slot clears away after itself, even when the judge is dead; the second and third time it cannot.
+      if (step > 1) for (const slot of slots) endNow(slot);
       await delay(300);
       await room.revive('judge');
     }
     const events = await follow(room, runId);
     await expectWholeRun(room, runId, events);
+    expect(killed.length).toBeGreaterThan(0);
+    expect(killed.filter((slot) => existsSync(`/proc/${slot}/cmdline`) && isSlot(slot))).toEqual([]);
+    expect(await groupsOf(killed)).toEqual([]);
     // A step's lines are found in every room's log under one trace.
     const traces = (name: RealRoom, msg: string) => said(room, name, msg).map(({ traceId }) => traceId);
     expect(new Set(traces('policy', 'training step taken')).size).toBe(STEPS);
