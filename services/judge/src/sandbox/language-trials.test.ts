@@ -21,7 +21,10 @@ where(`programs that are not Python${missing === undefined ? '' : ` (skipped: ${
   let slots: readonly number[] = [];
   beforeAll(async () => {
     sandbox = await openRealSandbox();
-  });
+    // On a machine that has not seen it yet, Go's library is compiled now.
+    if (sandbox.languages.some(({ name }) => name === 'go'))
+      await judge(submissionOf('go', 'package main\n\nfunc main() {}\n', [stdio('')]));
+  }, 240_000);
   afterAll(async () => {
     slots = slotPids();
     await sandbox.close();
@@ -94,6 +97,56 @@ where(`programs that are not Python${missing === undefined ? '' : ` (skipped: ${
     );
     expect(await feedback(submissionOf('cpp', 'int f();\nint main() { return f(); }', [stdio('')]))).toBe(
       "Compile error\nundefined reference to `f()'",
+    );
+  });
+
+  itIn('java')('words what javac and the runtime of Java say', async () => {
+    const main = (statement: string): string =>
+      `public class Main {\n  static int f(int[] a, int i) {\n    return a[i];\n  }\n  public static void main(String[] args) {\n    ${statement}\n  }\n}`;
+    expect(await feedback(submissionOf('java', main('int x = y;'), [stdio('')]))).toBe(
+      'Compile error\nerror: cannot find symbol (variable y)\nline 6: int x = y;',
+    );
+    expect(await feedback(submissionOf('java', 'class A {}', [stdio('')]))).toBe(
+      'Compile error\nerror: no class has a method public static void main(String[] args)',
+    );
+    expect(await feedback(submissionOf('java', main('f(new int[2], 5);'), [stdio('')]))).toBe(
+      'Runtime error on test 1\njava.lang.ArrayIndexOutOfBoundsException: Index 5 out of bounds for length 2\n' +
+        'line 6: f(new int[2], 5);\nline 3: return a[i];',
+    );
+  });
+
+  itIn('rust')('words what rustc and a panic say', async () => {
+    expect(await feedback(submissionOf('rust', 'fn main() {\n  let x: i32 = "a";\n}', [stdio('')]))).toBe(
+      'Compile error\nerror: mismatched types: expected `i32`, found `&str`\nline 2: let x: i32 = "a";',
+    );
+    const source = 'fn main() {\n  let n: Option<i32> = None;\n  n.expect("a number");\n}';
+    expect(await feedback(submissionOf('rust', source, [stdio('')]))).toBe(
+      'Runtime error on test 1\npanic: a number\nline 3: n.expect("a number");',
+    );
+  });
+
+  itIn('go')('words what the compiler of Go and a panic say', async () => {
+    const main = (imports: string, statement: string): string =>
+      `package main\n\n${imports}\n\nfunc f(a []int, i int) int {\n\treturn a[i]\n}\n\nfunc main() {\n\t${statement}\n}`;
+    expect(await feedback(submissionOf('go', main('', 'x := 1'), [stdio('')]))).toBe(
+      'Compile error\ndeclared and not used: x\nline 10: x := 1',
+    );
+    expect(await feedback(submissionOf('go', main('import "net/http"', 'http.Get("")'), [stdio('')]))).toBe(
+      'Compile error\ncould not import net/http\nline 3: import "net/http"',
+    );
+    expect(await feedback(submissionOf('go', 'package main\n', [stdio('')]))).toBe(
+      'Compile error\nfunction main is undeclared in the main package',
+    );
+    expect(await feedback(submissionOf('go', main('', 'println(f([]int{1}, 3))'), [stdio('')]))).toBe(
+      'Runtime error on test 1\npanic: runtime error: index out of range [3] with length 1\n' +
+        'line 10: println(f([]int{1}, 3))\nline 6: return a[i]',
+    );
+  });
+
+  itIn('cpp')('words what libstdc++ says', async () => {
+    const source = '#include <vector>\nint main() {\n  std::vector<int>().at(1);\n}';
+    expect(await feedback(submissionOf('cpp', source, [stdio('')]))).toMatch(
+      /^Runtime error on test 1\nstd::out_of_range: vector::_M_range_check: .*$/,
     );
   });
 

@@ -60,16 +60,31 @@ export async function openSandbox(options: OpenSandboxOptions): Promise<Sandbox>
     return sandbox;
   }
   try {
-    const { signal } = new AbortController();
-    for (const { name } of sandbox.languages) {
-      const breach = breachOf(await examine(sandbox, name, signal));
-      if (breach !== undefined) throw new NoSandbox(breach);
-    }
+    await examineAll(sandbox);
   } catch (error) {
     await sandbox.close();
     throw error;
   }
   return sandbox;
+}
+
+/** Attacks what the programs of each language see, side by side. Throws NoSandbox when an attack gets through. */
+async function examineAll(sandbox: Sandbox): Promise<void> {
+  const left = [...sandbox.languages];
+  const stop = new AbortController();
+  const work = async (): Promise<void> => {
+    for (let next = left.shift(); next !== undefined; next = left.shift()) {
+      const breach = breachOf(await examine(sandbox, next.name, stop.signal));
+      if (breach !== undefined) throw new NoSandbox(breach);
+    }
+  };
+  const workers = Array.from({ length: sandbox.capacity }, work);
+  try {
+    await Promise.all(workers);
+  } finally {
+    stop.abort();
+    await Promise.allSettled(workers);
+  }
 }
 
 /** Opens sandboxes of any kind, which nobody has examined yet. They throw NoSandbox where there is none. */
