@@ -11,7 +11,9 @@ import { descendants } from '../../leftovers.js';
 import type { ClusterAccess } from '../cluster-access.js';
 import { carelessness, type PodManifest, podManifest, type SecurityLevel, violations } from './admission.js';
 import { serveExec } from './serve-exec.js';
+import { type Misfortune, rawRefusal, refuse, reply } from './answers.js';
 import { FakeKubelet } from './fake-kubelet.js';
+import { readCall, type SeenCall } from './seen-call.js';
 import { type PodStatus, PodStore, type StoredPod } from './pod-store.js';
 
 /** How the cluster is. */
@@ -25,17 +27,6 @@ export interface FakeClusterOptions {
   /** A certificate and its key, PEM, to serve HTTPS with. */
   readonly certificate?: { readonly cert: string; readonly key: string };
 }
-
-/** A call as the cluster sees it. */
-export interface SeenCall {
-  readonly verb: string;
-  readonly resource: string;
-  readonly name: string;
-}
-
-/** An answer in place of the right one; `cut` closes the connection without one, `lost` does so after all is done. */
-export type Misfortune =
-  'cut' | 'lost' | { readonly status: number; readonly message: string; readonly retryAfterSeconds?: number };
 
 export const fakeNamespace = 'judge-sandboxes';
 const token = 'a-token-of-the-judge';
@@ -86,6 +77,20 @@ export class FakeCluster {
       tls: this.options.certificate === undefined ? {} : { ca: this.options.certificate.cert },
       token: () => Promise.resolve(token),
     };
+  }
+
+  /** The same as a file. */
+  get kubeconfig(): string {
+    const cluster = { name: 'fake', cluster: { server: this.address } };
+    const context = { name: 'fake', context: { cluster: 'fake', user: 'judge', namespace: fakeNamespace } };
+    return JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Config',
+      'current-context': 'fake',
+      contexts: [context],
+      clusters: [cluster],
+      users: [{ name: 'judge', user: { token } }],
+    });
   }
 
   /** For example `http://127.0.0.1:40123`. */
@@ -289,40 +294,4 @@ function notExecutable({ name }: SeenCall, pod: StoredPod | undefined): Misfortu
     status: 400,
     message: `cannot exec into a container in a completed pod; current phase is ${pod.status.phase ?? ''}`,
   };
-}
-
-function readCall(request: http.IncomingMessage): SeenCall {
-  const url = new URL(request.url ?? '', 'http://cluster');
-  const [, name = '', sub] = /\/pods(?:\/([^/]+))?(\/exec)?$/.exec(url.pathname) ?? [];
-  const resource = sub === undefined ? 'pods' : 'pods/exec';
-  const watching = url.searchParams.get('watch') === 'true';
-  const reading = name === '' ? (watching ? 'watch' : 'list') : 'get';
-  const verbs: Readonly<Record<string, string>> = { POST: 'create', DELETE: 'delete', GET: reading };
-  return { verb: verbs[request.method ?? ''] ?? 'patch', resource, name };
-}
-
-function reply(response: http.ServerResponse, status: number, body: object, headers = {}): void {
-  response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
-}
-
-function refuse(
-  response: http.ServerResponse,
-  status: number,
-  message: string,
-  retryAfterSeconds?: number,
-): void {
-  const headers = retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) };
-  reply(response, status, statusObject(status, message), headers);
-}
-
-function rawRefusal({ status, message }: Exclude<Misfortune, string>): string {
-  const body = JSON.stringify(statusObject(status, message));
-  return (
-    `HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? ''}\r\ncontent-type: application/json\r\n` +
-    `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`
-  );
-}
-
-function statusObject(code: number, message: string): object {
-  return { kind: 'Status', apiVersion: 'v1', status: 'Failure', message, code };
 }
