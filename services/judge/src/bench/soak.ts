@@ -19,7 +19,7 @@ export interface Soak {
   readonly failures: number;
   /** Submissions whose verdict was not the right one, by name; must be empty. */
   readonly wrong: readonly string[];
-  /** Processes left when all was done; must be 0. */
+  /** Processes, and whatever else the sandbox knows of, left when all was done; must be 0. */
   readonly leftProcesses: number;
 }
 
@@ -35,6 +35,7 @@ export async function soak(
 ): Promise<Soak> {
   const random = mersenne(seed);
   const idle = descendants(process.pid).length;
+  const before = await strays(sandbox);
   const wrong: string[] = [];
   let [next, done, attacked, failures] = [0, 0, 0, 0];
   const started = performance.now();
@@ -65,8 +66,13 @@ export async function soak(
     seconds: (performance.now() - started) / 1000,
     failures,
     wrong,
-    leftProcesses: descendants(process.pid).length - idle,
+    leftProcesses: descendants(process.pid).length - idle + (await strays(sandbox)) - before,
   };
+}
+
+/** What the sandbox itself can tell of leftovers, beside the processes below this one. */
+async function strays(sandbox: Sandbox): Promise<number> {
+  return ((await sandbox.leftovers?.()) ?? []).length;
 }
 
 /** Differs from submission to submission, so that one answered with another's output is noticed. */

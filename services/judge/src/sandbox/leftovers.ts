@@ -111,6 +111,14 @@ export function alive(pids: readonly number[]): readonly number[] {
   });
 }
 
+/** Live processes that call themselves so (`comm`), in whatever namespace. */
+export function processesNamed(name: string): readonly number[] {
+  return numericEntries('/proc').filter((pid) => {
+    const status = read(`/proc/${pid}/status`);
+    return status.startsWith(`Name:\t${name}\n`) && !/^State:\s+Z/m.test(status);
+  });
+}
+
 function processesOf(first: number, end: number, counts: (pid: number) => boolean): readonly string[] {
   return numericEntries('/proc').flatMap((pid) => {
     const status = read(`/proc/${pid}/status`);
