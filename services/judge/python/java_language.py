@@ -39,10 +39,21 @@ def _prepare(source: bytes, artefact: bytes, toolchain: Toolchain, folder: str) 
 
     def run(kind: str, working_folder: str, limits: Limits, arguments: list[str]) -> NoReturn:
         os.set_inheritable(native.KEPT, True)
+        native.find_libraries(toolchain.home)
         heap = f"-Xmx{max(8 << 20, limits.memory_bytes - _RUNTIME_BYTES) >> 20}m"
-        native.become(java, ["java", *_RUNTIME, heap, "-cp", f"/proc/self/fd/{native.KEPT}", entry, *arguments])
+        native.become(java, [java, *_RUNTIME, heap, "-cp", _path_of(artefact), entry, *arguments])
 
     return Program(run, artefact)
+
+
+def _path_of(artefact: bytes) -> str:
+    """Where the runtime finds the archive: sealed or, in a sandbox without /proc, as this run's own copy."""
+    sealed = f"/proc/self/fd/{native.KEPT}"
+    if os.path.exists(sealed):
+        return sealed
+    with open("main.jar", "wb") as file:
+        file.write(artefact)
+    return "main.jar"
 
 
 def _compile(source: bytes, toolchain: Toolchain) -> bytes:
@@ -54,8 +65,9 @@ def _compile(source: bytes, toolchain: Toolchain) -> bytes:
     with open(f"{name}.java", "wb") as file:
         file.write(source)
     os.mkdir(_CLASSES)
+    native.find_libraries(toolchain.home)
     tuning = [f"-J{flag}" for flag in _COMPILER]
-    status, said = native.run_tool(toolchain.path, ["javac", *tuning, *FLAGS, "-d", _CLASSES, f"{name}.java"])
+    status, said = native.run_tool(toolchain.path, [toolchain.path, *tuning, *FLAGS, "-d", _CLASSES, f"{name}.java"])
     if status != 0:
         raise _refusal(status, said)
     classes = {path: _read(os.path.join(_CLASSES, path)) for path in _class_files()}

@@ -19,6 +19,8 @@ KEPT = 200
 _SEALS = 0x1 | 0x2 | 0x4 | 0x8  # F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE
 _F_ADD_SEALS = 1033
 _MOST_SAID = 1 << 16
+# Of become, and of a loader that misses a library.
+_NOT_STARTED = 127
 
 
 def keep_sealed(content: bytes) -> None:
@@ -37,7 +39,7 @@ def become(path: str | int, arguments: list[str]) -> NoReturn:
     try:
         os.execve(path, arguments, dict(os.environ))
     finally:
-        os._exit(127)
+        os._exit(_NOT_STARTED)
 
 
 def become_kept(name: str, arguments: list[str]) -> NoReturn:
@@ -45,8 +47,16 @@ def become_kept(name: str, arguments: list[str]) -> NoReturn:
     become(KEPT, [name, *arguments])
 
 
+def find_libraries(home: str) -> None:
+    """Lets a toolchain find its own libraries in a sandbox without /proc, by which the loader finds them otherwise."""
+    if not os.path.exists("/proc/self"):
+        os.environ["LD_LIBRARY_PATH"] = os.path.join(home, "lib")
+
+
 def word_end(tool: str, status: int) -> str:
-    """How a tool ended that did not say why."""
+    """How a tool ended that did not say why; one that did not start says nothing about the program."""
+    if status == _NOT_STARTED:
+        raise OSError(0, f"{tool} does not start in the sandbox")
     return f"{tool} {f'exited with code {status}' if status >= 0 else f'was killed by signal {-status}'}"
 
 
@@ -71,7 +81,7 @@ def run_tool(path: str, arguments: list[str], source: int | None = None, user: i
                 become_user(user)
             become(path, arguments)
         finally:
-            os._exit(127)
+            os._exit(_NOT_STARTED)
     os.close(writing)
     said = b""
     with open(reading, "rb", buffering=0) as pipe:

@@ -29,6 +29,7 @@ def _prepare(source: bytes, artefact: bytes, toolchain: Toolchain, folder: str) 
 def _compile(source: bytes, toolchain: Toolchain) -> bytes:
     with open(_SOURCE, "wb") as file:
         file.write(source)
+    native.find_libraries(toolchain.home)
     given = [f"--sysroot={toolchain.home}", "--crate-name=main", "-o", _ARTEFACT, _SOURCE]
     status, said = native.run_tool(toolchain.path, ["rustc", *FLAGS, *_SAYING, *given])
     if status != 0:
