@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import resource
 import time
 from dataclasses import asdict, dataclass
@@ -145,8 +146,20 @@ def step_flops(config: Any, workload: Workload) -> dict[str, float]:
     return {"score": student, "train": 3 * student + teacher}
 
 
-#: Dense bfloat16 peak of devices, in FLOP/s, as their makers state it.
-PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12, "4090": 165e12, "B200": 2250e12}
+#: Dense bfloat16 peak of devices, in FLOP/s, as their makers state it; the first whose words are all in the name.
+PEAKS = {
+    "H100 PCIe": 756e12,
+    "H100 NVL": 835e12,
+    "H100": 989e12,
+    "H200 NVL": 835e12,
+    "H200": 989e12,
+    "B200": 2250e12,
+    "A100": 312e12,
+    "L40S": 362e12,
+    "L40": 181e12,
+    "L4": 121e12,
+    "RTX 4090": 165e12,
+}
 
 
 def peak_flops(device: str) -> tuple[float, str]:
@@ -154,10 +167,11 @@ def peak_flops(device: str) -> tuple[float, str]:
     if device == "cuda":
         name = torch.cuda.get_device_name()
         for part, peak in PEAKS.items():
-            if part in name:
+            if all(re.search(rf"\b{word}\b", name) for word in part.split()):
                 return peak, f"stated for {part}, dense bfloat16"
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
-    a = torch.randn(2048, 2048, device=device, dtype=dtype)
+    size = 8192 if device == "cuda" else 2048
+    a = torch.randn(size, size, device=device, dtype=dtype)
     best = float("inf")
     for _ in range(8):
         clock = Clock()
@@ -165,4 +179,4 @@ def peak_flops(device: str) -> tuple[float, str]:
         float(product[0, 0])
         wall, cpu = clock.read()
         best = min(best, cpu if torch.get_num_threads() == 1 and device == "cpu" else wall)
-    return 2 * 2048**3 / best, "the best of eight 2048-square matrix products"
+    return 2 * size**3 / best, f"the best of eight {size}-square matrix products"

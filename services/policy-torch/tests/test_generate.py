@@ -120,6 +120,14 @@ def test_weights_that_have_diverged_are_said() -> None:
         decode(model, samples([[5, 6]], 1, Sampling(1, 1, 4, 1)), slots=1)
 
 
+def test_bfloat16_scores_about_as_float32() -> None:
+    texts = [Continuation(prompt, list(range(20, 32))) for prompt in random_prompts(400, [5, 30])]
+    exact, coarse = (score(load(TINY, each), texts, 512, temperature=4.0) for each in (torch.float32, torch.bfloat16))
+    for one, other in zip(exact, coarse, strict=True):
+        assert one.logprobs == pytest.approx(other.logprobs, abs=0.1)
+        assert one.entropies == pytest.approx(other.entropies, abs=0.1)
+
+
 def test_bfloat16_samples_and_scores_alike() -> None:
     model = load(TINY, torch.bfloat16)
     model.gather()

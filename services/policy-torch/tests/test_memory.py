@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from policy_torch.core import Core, CoreOptions, Tick, Ticked
+from policy_torch.generate import Sample
+from policy_torch.group import Group
+from policy_torch.model import ModelOptions
+from policy_torch.sampling import Sampling
+from room import TINY
 from small_models import make_model
 
 PROGRAM = Path(__file__).with_name("memory_ranks.py")
@@ -76,3 +83,30 @@ def test_both_ranks_refuse_in_the_same_words_and_take_nothing(results: Results) 
                 moments = cases[f"{kind}: moments 0, rank {rank}"]
                 assert moments["refused"].startswith("There is no memory for the optimizer's moments. Train an adapter")
                 assert moments["unchanged"]
+
+
+def test_a_rank_without_room_for_the_gathered_weights_refuses_to_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ModelOptions(TINY, torch.device("cpu"), torch.bfloat16)
+    core = Core(CoreOptions(options, tmp_path, 4, 64), Group())
+    asked = Tick([[Sample(1, 0, 0, (5, 6), Sampling(1.0, 1.0, 4, 1))]])
+
+    def full(*_: object, **__: object) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("policy_torch.core.torch.empty", full)
+        ticked = tick(core, asked)
+    told = "There is no memory for all weights, which every rank holds while it samples. Set BACKSIGHT_COMPUTE_TYPE"
+    assert ticked.failure is not None
+    assert (ticked.failure[0], ticked.failure[1].startswith(told)) == ("memory", True)
+    again = tick(core, asked)
+    assert (again.failure, again.running + len(again.finished)) == (None, 1)
+
+
+def tick(core: Core, action: Tick) -> Ticked:
+    """What a tick did on the only rank."""
+    found: Any = core.perform(action)
+    ticked: Ticked = found[0]
+    return ticked

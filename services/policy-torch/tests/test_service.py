@@ -187,9 +187,13 @@ def test_sigterm_drains_calls_in_flight(tmp_path: Path) -> None:
             'policy: BACKSIGHT_DEVICE must be one of auto, cpu, cuda, not "tpu"\n'
             'policy: BACKSIGHT_THREADS must be a whole number in [1, 256], not "all"\n',
         ),
+        (
+            {"BACKSIGHT_DEVICE": "cuda", "CUDA_VISIBLE_DEVICES": ""},
+            "policy: BACKSIGHT_DEVICE is cuda: rank 0 of this machine needs a GPU; PyTorch sees 0\n",
+        ),
         ({"BACKSIGHT_MODEL": ""}, "policy: BACKSIGHT_MODEL must be set: the Hugging Face folder of the model\n"),
     ],
-    ids=["no model", "wrong settings", "model unset"],
+    ids=["no model", "wrong settings", "no GPU", "model unset"],
 )
 def test_a_room_that_cannot_start_says_why_in_a_sentence(
     tmp_path: Path, settings: dict[str, str], sentence: str

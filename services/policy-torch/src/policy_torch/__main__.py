@@ -39,7 +39,10 @@ def main() -> int:
 def _work(config: PolicyConfig) -> int:
     quiet_libraries()
     torch.set_num_threads(config.threads)
-    device = device_of(config.device, local_rank())
+    try:
+        device = device_of(config.device, local_rank())
+    except ValueError as error:
+        raise SettingsError(f"BACKSIGHT_DEVICE is {config.device}: {error}") from error
     group = Group.join(device, config.group_timeout_s)
     texts = read_texts(config.model)
     compute = compute_type(config.compute, device)

@@ -7,7 +7,9 @@ import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -16,7 +18,7 @@ from policy_torch.checkpoint import Checkpoints, Retention
 from policy_torch.errors import CancelledWork, CheckpointError, FullError, InputError, UnsupportedError
 from policy_torch.generate import Decoder, Finished, Sample
 from policy_torch.group import Group
-from policy_torch.memory import out_of_memory
+from policy_torch.memory import out_of_memory, with_room
 from policy_torch.model import LoadedModel, ModelOptions
 from policy_torch.plan import TrainExample, TrainPlan, TrainReport
 from policy_torch.policy import Policy
@@ -47,8 +49,8 @@ class Ticked:
     finished: list[Finished]
     free: int
     running: int
-    #: Why the rank lost all its completions, if it did.
-    failure: str | None = None
+    #: Why the rank lost all its completions, if it did: memory ran out, or numbers are not finite.
+    failure: tuple[Literal["memory", "numbers"], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -170,10 +172,10 @@ class Core:
                 return None
 
     def _tick(self, tick: Tick) -> Ticked:
-        """No collective runs in here, so ranks may take different paths."""
+        """No collective runs in here but the gathering of the weights, so ranks may take different paths."""
         decoder = self.decoder
         try:
-            self.model.gather()
+            self._gather()
             decoder.drop(tick.drop)
             finished: list[Finished] = []
             mine = tick.start[self.group.rank]
@@ -182,13 +184,28 @@ class Core:
             for _ in range(tick.steps):
                 finished += decoder.step()
             return Ticked(finished, decoder.free, decoder.running)
+        except FullError as error:
+            return self._lost("memory", str(error))
         except (FloatingPointError, RuntimeError, MemoryError) as error:
             if not isinstance(error, FloatingPointError) and not out_of_memory(error):
                 raise
-            self.decoder = self._new_decoder()
-            memory = "Memory ran out while sampling. Set BACKSIGHT_GENERATION_SLOTS lower."
-            failure = str(error) if isinstance(error, FloatingPointError) else memory
-            return Ticked([], self.decoder.free, 0, failure)
+            if isinstance(error, FloatingPointError):
+                return self._lost("numbers", str(error))
+            return self._lost("memory", "Memory ran out while sampling. Set BACKSIGHT_GENERATION_SLOTS lower.")
+
+    def _gather(self) -> None:
+        """Ranks agree that there is room before they meet in collectives that one of them might never come to."""
+        model = self.model
+        if size := model.to_gather:
+            purpose = "all weights, which every rank holds while it samples"
+            advice = "Set BACKSIGHT_COMPUTE_TYPE to bfloat16, or take a smaller model."
+            room = partial(torch.empty, size, dtype=model.options.compute, device=model.device)
+            with_room(self.group, purpose, advice, lambda: room().numel())
+        model.gather()
+
+    def _lost(self, why: Literal["memory", "numbers"], told: str) -> Ticked:
+        self.decoder = self._new_decoder()
+        return Ticked([], self.decoder.free, 0, (why, told))
 
     def _score(self, call: Score, checkpoint: Callable[[], None]) -> list[CompletionScore]:
         self.model.scatter()
@@ -212,8 +229,12 @@ class Core:
         self.model.scatter()
         parameters = self.policy.parameters
         parts = self.policy.whole_set(self.policy.student())
-        wholes = (parameters.whole(index, part) for index, part in enumerate(parts))
-        return self.policy.version, [each.to("cpu", torch.float32, copy=True) for each in wholes]
+        copies: list[torch.Tensor] = []
+        for index, part in enumerate(parts):
+            whole = parameters.whole(index, part)
+            if self.group.rank == 0:  # the others take part in gathering, and keep nothing
+                copies.append(whole.to("cpu", torch.float32, copy=True))
+        return self.policy.version, copies
 
     def _new_decoder(self) -> Decoder:
         return Decoder(self.model, self.options.generation_slots, self.options.micro_batch_tokens)

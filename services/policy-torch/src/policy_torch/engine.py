@@ -230,8 +230,8 @@ class Engine:
                     request.deliver(finished)
             failure = next((each.failure for each in ticked if each.failure is not None), None)
             if failure is not None:
-                memory = "Memory" in failure
-                self._fail_requests(FullError(failure, RETRY_MS) if memory else FloatingPointError(failure))
+                why, told = failure
+                self._fail_requests(FullError(told, RETRY_MS) if why == "memory" else FloatingPointError(told))
 
     def _fail_requests(self, error: BaseException) -> None:
         self._waiting.clear()

@@ -74,7 +74,7 @@ def in_step(model: LoadedModel, work: Callable[[list[Row]], None], rows: list[Ro
         raise MemoryRanOut
 
 
-def with_room(group: Group, purpose: str, allocate: Callable[[], T]) -> T:
+def with_room(group: Group, purpose: str, advice: str, allocate: Callable[[], T]) -> T:
     """What `allocate` returns, which performs no collective; raises FullError on all ranks where one has no memory for it."""
     result: T | None = None
     broken = False
@@ -85,11 +85,7 @@ def with_room(group: Group, purpose: str, allocate: Callable[[], T]) -> T:
             raise
         broken = True
     if group.most(int(broken)) or result is None:
-        raise FullError(
-            f"There is no memory for {purpose}. Train an adapter (BACKSIGHT_ADAPTER_RANK), set "
-            "BACKSIGHT_MICRO_BATCH_TOKENS lower, or start more ranks.",
-            MEMORY_RETRY_MS,
-        )
+        raise FullError(f"There is no memory for {purpose}. {advice}", MEMORY_RETRY_MS)
     return result
 
 

@@ -154,9 +154,14 @@ class LoadedModel:
     def _whole(self, sharded: Any) -> Tensor:
         shape, compute = sharded.shape, self.options.compute
         return self.ledger.perform(
-            lambda: sharded.full_tensor().detach().to(compute),
+            lambda: sharded.detach().to(compute).full_tensor(),
             lambda: torch.zeros(shape, dtype=compute, device=self.device),
         )
+
+    @property
+    def to_gather(self) -> int:
+        """Elements that `gather` brings together on every rank; 0 where it does nothing."""
+        return self.parameters.count if self.sharded and not self._gathered else 0
 
     def gather(self) -> None:
         """Keeps all parameters gathered on every rank until `scatter`, so that forward passes need no other rank."""
@@ -325,10 +330,12 @@ def quiet_libraries() -> None:
 
 
 def device_of(name: str, local_rank: int) -> torch.device:
-    """`auto` is the GPU of this rank where there is one."""
+    """`auto` is the GPU of this rank where there is one; raises ValueError when it has none and must."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda":
+        if local_rank >= torch.cuda.device_count():
+            raise ValueError(f"rank {local_rank} of this machine needs a GPU; PyTorch sees {torch.cuda.device_count()}")
         torch.cuda.set_device(local_rank)
         return torch.device("cuda", local_rank)
     return torch.device(name)

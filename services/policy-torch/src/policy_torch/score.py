@@ -69,7 +69,7 @@ def _figures(module: PolicyModel, batch: MicroBatch, temperature: float, top_k: 
     """Logprobs [N], entropies [N], top ids [N, K] and their logprobs [N, K], on the CPU."""
     hidden, head = module.hidden(batch), module.head()
     parts: list[tuple[Tensor, ...]] = []
-    for rows in chunks(len(hidden), len(head.weight)):
+    for rows in chunks(len(hidden), len(head.weight), hidden.device):
         logprobs = torch.log_softmax(head.logits(hidden[rows]) / temperature, dim=-1)  # [n, V]
         sampled = logprobs.gather(1, batch.completion_ids[rows, None]).squeeze(1)  # [n]
         entropies = -(logprobs.exp() * logprobs).sum(-1)  # [n]

@@ -23,6 +23,8 @@ from policy_torch.randomness import share_out
 from policy_torch.score import score
 from policy_torch.teacher import Teacher
 
+STATE_ADVICE = "Train an adapter (BACKSIGHT_ADAPTER_RANK), or start more ranks, on more GPUs."
+
 
 @dataclass(frozen=True)
 class ScaledExample:
@@ -41,6 +43,8 @@ class ScaledExample:
 class Stopwatch:
     """Seconds spent in named phases; an inner phase counts for itself and for the one around it."""
 
+    #: Whose work is waited for at the end of a phase: a GPU is given work long before it has done it.
+    device: torch.device
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -49,6 +53,8 @@ class Stopwatch:
         try:
             yield
         finally:
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
             self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - begin
 
 
@@ -66,7 +72,7 @@ class Transaction:
         """`checkpoint` is called before every micro-batch and may raise, which takes nothing."""
         self._policy, self._plan, self._examples = policy, plan, examples
         self._token_budget, self._checkpoint = token_budget, checkpoint
-        self._stopwatch, self._means = Stopwatch(), Means()
+        self._stopwatch, self._means = Stopwatch(policy.model.device), Means()
 
     def run(self) -> TrainReport:
         """Takes the steps; on an error the policy is as it was."""
@@ -74,7 +80,7 @@ class Transaction:
         policy.model.scatter()
         # A single step changes the weights only once nothing can fail any more, so there is nothing to go back to.
         group, several = policy.model.group, plan.mini_batches > 1
-        before = with_room(group, "a copy to go back to", policy.snapshot) if several else None
+        before = with_room(group, "a copy to go back to", STATE_ADVICE, policy.snapshot) if several else None
         try:
             live = None if before is None else before.trained
             return self._take_steps(Teacher(policy, plan.teacher, live))
@@ -86,7 +92,7 @@ class Transaction:
 
     def _take_steps(self, teacher: Teacher) -> TrainReport:
         policy, plan = self._policy, self._plan
-        with_room(policy.model.group, "the optimizer's moments", policy.make_moments)
+        with_room(policy.model.group, "the optimizer's moments", STATE_ADVICE, policy.make_moments)
         if plan.objective.distillation is not None:
             _ = (
                 policy.teacher if plan.teacher.kind == "ema" else policy.initial
