@@ -4,17 +4,17 @@ import { CheckerKind, Verdict } from '@backsight/contract/judge';
 import { judgeSubmission } from '../judging/judge-submission.js';
 import { defaultLimits } from '../judging/limits.js';
 import { findPython } from '../sandbox/find-python.js';
-import { leftGroups, slotPids } from '../sandbox/leftovers.js';
 import type { SandboxKind } from '../sandbox/open-sandbox.js';
-import { NoSandbox, type Sandbox } from '../sandbox/sandbox.js';
+import type { Sandbox } from '../sandbox/sandbox.js';
 import { spawnBare } from './bare-spawn.js';
+import { type Benched, openBenched, type OpenBenchedOptions } from './benched.js';
 import { measureKills } from './kill-latency.js';
 import { cpuClock, measure, type Phase, quantile } from './measure.js';
 import { soak } from './soak.js';
 import { type Workload, workloads } from './workloads.js';
 
 /** How to bench. */
-export interface BenchOptions {
+export interface BenchOptions extends OpenBenchedOptions {
   /** Length of one phase, in seconds. */
   readonly seconds: number;
   readonly slots: number;
@@ -22,7 +22,6 @@ export interface BenchOptions {
   readonly python: string | undefined;
   /** Those of them that this machine has are measured. */
   readonly sandboxes: readonly SandboxKind[];
-  readonly open: (kind: SandboxKind) => Promise<Sandbox>;
   readonly kills: number;
   /** Submissions of the soak; 0 for none. */
   readonly soak: number;
@@ -44,60 +43,59 @@ export async function bench(options: BenchOptions): Promise<boolean> {
     `machine: ${availableParallelism()} x ${cpus()[0]?.model ?? 'unknown'}, Linux ${release()}, ` +
       `Python ${python.version}, Node ${process.versions.node}; ${percent(quiet.idleShare())} idle before`,
   );
-  const sandboxes: Sandbox[] = [];
+  const benched: Benched[] = [];
   let kept = true;
-  let pids: readonly number[] = [];
   try {
-    for (const kind of options.sandboxes) sandboxes.push(...(await openBenched(kind, options)));
-    pids = slotPids();
-    for (const workload of workloads) await benchWorkload(python.path, sandboxes, workload, options);
-    for (const sandbox of sandboxes) {
-      print(`\n${sandbox.name}`);
+    for (const kind of options.sandboxes) {
+      const opened = await openBenched(kind, options);
+      if (typeof opened === 'string') print(`${kind}: not here. ${opened}`);
+      else {
+        benched.push(opened);
+        print(`${kind}: ${tierOf(opened.sandbox)}, ${options.slots} slots`);
+      }
+    }
+    for (const workload of workloads) await benchWorkload(python.path, benched, workload, options);
+    for (const { kind, sandbox } of benched) {
+      print(`\n${kind}`);
       kept = (await benchKills(sandbox, options)) && (await benchSoak(sandbox, options)) && kept;
     }
   } finally {
-    await Promise.all(sandboxes.map((sandbox) => sandbox.close()));
+    await Promise.all(benched.map(({ sandbox }) => sandbox.close()));
   }
-  const groups = await leftGroups(pids);
-  print(`left behind: ${slotPids().length} processes, ${groups.length} control groups`);
-  return kept && slotPids().length + groups.length === 0;
+  const left = (await Promise.all(benched.map(({ remains }) => remains()))).flat();
+  print(`left behind: ${left.length === 0 ? 'nothing' : left.join(', ')}`);
+  return kept && left.length === 0;
 }
 
-/** The sandbox; none where this machine has none of that kind. */
-async function openBenched(
-  kind: SandboxKind,
-  { slots, open, print }: BenchOptions,
-): Promise<readonly Sandbox[]> {
-  try {
-    const sandbox = await open(kind);
-    print(`${kind}: ${sandbox.tier.replace('ISOLATION_TIER_', '').toLowerCase()}, ${slots} slots`);
-    return [sandbox];
-  } catch (error) {
-    if (!(error instanceof NoSandbox)) throw error;
-    print(`${kind}: not here. ${error.message}`);
-    return [];
-  }
+function tierOf({ tier }: Sandbox): string {
+  return tier.replace('ISOLATION_TIER_', '').toLowerCase();
 }
 
 /** In turns, twice, so that a change of the machine's load meets all. */
 async function benchWorkload(
   python: string,
-  sandboxes: readonly Sandbox[],
+  benched: readonly Benched[],
   workload: Workload,
   { seconds, slots, print }: BenchOptions,
 ): Promise<void> {
   const ways = [
-    { name: 'bare python3', work: () => spawnBare(python, workload) },
-    ...sandboxes.map((sandbox) => ({ name: sandbox.name, work: () => judgeWorkload(sandbox, workload) })),
+    { name: 'bare python3', isBelow: true, work: () => spawnBare(python, workload) },
+    ...benched.map(({ kind, sandbox, isBelow }) => ({
+      name: kind,
+      isBelow,
+      work: () => judgeWorkload(sandbox, workload),
+    })),
   ];
   const phases = new Map<string, Phase[]>(ways.map(({ name }) => [name, []]));
   for (const { name, work } of [...ways, ...ways]) {
     phases.get(name)?.push(await measure(slots, seconds * 500, work));
   }
   print(`\n${workload.name}`);
-  const [bare = NaN, ...rates] = [...phases].map(([name, parts]) => printPhase(name, parts, print));
+  const [bare = NaN, ...rates] = ways.map(({ name, isBelow }) =>
+    printPhase(name, phases.get(name) ?? [], isBelow, print),
+  );
   for (const [index, rate] of rates.entries()) {
-    const name = sandboxes[index]?.name ?? '';
+    const name = benched[index]?.kind ?? '';
     const goal = goals[name];
     const met = goal === undefined || workload !== workloads[0] ? '' : ` (goal ${goal})`;
     print(`  ${name} does ${(rate / bare).toFixed(2)} times as many as bare python3${met}`);
@@ -126,14 +124,19 @@ async function judgeWorkload(sandbox: Sandbox, { source, inputs, outputs }: Work
 }
 
 /** Submissions per second over all parts. */
-function printPhase(name: string, parts: readonly Phase[], print: (line: string) => void): number {
+function printPhase(
+  name: string,
+  parts: readonly Phase[],
+  isBelow: boolean,
+  print: (line: string) => void,
+): number {
   const durations = parts.flatMap((part) => part.durations).sort((one, other) => one - other);
   const rate = parts.reduce((sum, part) => sum + part.perSecond, 0) / parts.length;
   const idle = parts.reduce((sum, part) => sum + part.idleShare, 0) / parts.length;
   const cpu = parts.reduce((sum, part) => sum + part.cpuMs, 0) / parts.length;
   print(
-    `  ${name.padEnd(13)} ${rate.toFixed(0).padStart(5)} submissions/s, ` +
-      `p50 ${ms(quantile(durations, 0.5))}, p95 ${ms(quantile(durations, 0.95))}, ${ms(cpu)} of CPU each, machine ${percent(idle)} idle`,
+    `  ${name.padEnd(15)} ${rate.toFixed(0).padStart(5)} submissions/s, ` +
+      `p50 ${ms(quantile(durations, 0.5))}, p95 ${ms(quantile(durations, 0.95))}, ${isBelow ? `${ms(cpu)} of CPU each, ` : ''}machine ${percent(idle)} idle`,
   );
   return rate;
 }

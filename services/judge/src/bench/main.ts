@@ -43,6 +43,7 @@ const kept = await bench({
   sandboxes:
     sandbox.length > 0 ? sandbox : [...(options.docker.named ? ['docker' as const] : []), ...isolatingKinds],
   open: opener({ ...options, languages: ['python'] }),
+  daemon: options.docker.socket,
   print: (line) => process.stdout.write(`${line}\n`),
 });
 process.exitCode = kept ? 0 : 1;
