@@ -84,6 +84,9 @@ function noSandbox(choice: SandboxChoice): SandboxFinding {
   return { kind: 'none', available: asked, tier: asked ? 'none' : '', why: asked ? '' : why };
 }
 
+/** What the judge itself ends with where nothing isolates. */
+const ownAdvice = / npm run doctor:judge tells more\.$/;
+
 async function look(kind: SandboxKind, open: DiagnoseOptions['open']): Promise<SandboxFinding> {
   try {
     const sandbox = await open(kind);
@@ -91,7 +94,7 @@ async function look(kind: SandboxKind, open: DiagnoseOptions['open']): Promise<S
     return { kind, available: true, tier: tierName(sandbox.tier), why: '' };
   } catch (error) {
     if (!(error instanceof NoSandbox) && !(error instanceof SandboxFailure)) throw error;
-    return { kind, available: false, tier: '', why: describeError(error) };
+    return { kind, available: false, tier: '', why: describeError(error).replace(ownAdvice, '') };
   }
 }
 
