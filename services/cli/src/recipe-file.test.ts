@@ -93,6 +93,14 @@ describe('parseOverride', () => {
     ]);
   });
 
+  it('reads lists', () => {
+    expect(parseOverride('policy.followers=[127.0.0.1:1, 127.0.0.1:2]')).toEqual([
+      ['policy', 'followers'],
+      ['127.0.0.1:1', '127.0.0.1:2'],
+    ]);
+    expect(parseOverride('policy.followers=[]')).toEqual([['policy', 'followers'], []]);
+  });
+
   it('refuses what has no key', () => {
     expect(() => parseOverride('steps')).toThrow('"steps" is not key=value');
   });

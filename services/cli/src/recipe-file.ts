@@ -5,7 +5,9 @@ import { Document, isNode, LineCounter, parseDocument } from 'yaml';
 import { plainly, UserError } from './user-error.js';
 
 /** A key path and its value, for example `['policy', 'address']`. */
-export type Override = readonly [path: readonly string[], value: string | number | boolean];
+export type Override = readonly [path: readonly string[], value: Scalar | readonly Scalar[]];
+
+type Scalar = string | number | boolean;
 
 /** A recipe as it is sent, and where in its file each key stands. */
 export interface RecipeFile {
@@ -55,7 +57,9 @@ function set(document: Document, [keys, value]: Override, path: string): void {
   try {
     document.setIn(keys, value);
   } catch {
-    throw new UserError(`--set ${keys.join('.')}=${value}: ${path} has no map there to set a key of.`);
+    throw new UserError(
+      `--set ${keys.join('.')}=${String(value)}: ${path} has no map there to set a key of.`,
+    );
   }
 }
 
@@ -77,13 +81,20 @@ export function recipeProblem(error: unknown, recipe: RecipeFile): unknown {
 
 const ofRecipe = /^recipe_(?:overrides_)?yaml\.?/;
 
-/** Parses `key.path=value`, the value as YAML has it: numbers become numbers, true and false what they are. */
+/** Parses `key.path=value`, the value as YAML has it: numbers become numbers, true and false what they are, [a, b] a list. */
 export function parseOverride(text: string): Override {
   const at = text.indexOf('=');
   if (at <= 0) throw new UserError(`"${text}" is not key=value, for example --set steps=8.`);
   const keys = text.slice(0, at).split('.');
   const value = text.slice(at + 1);
-  if (value === 'true' || value === 'false') return [keys, value === 'true'];
+  const [, list] = /^\[(.*)\]$/.exec(value) ?? [];
+  if (list === undefined) return [keys, scalar(value)];
+  const items = list.split(',').map((item) => scalar(item.trim()));
+  return [keys, items.filter((item) => item !== '')];
+}
+
+function scalar(value: string): Scalar {
+  if (value === 'true' || value === 'false') return value === 'true';
   const number = Number(value);
-  return [keys, value.trim() !== '' && Number.isFinite(number) ? number : value];
+  return value.trim() !== '' && Number.isFinite(number) ? number : value;
 }

@@ -1,6 +1,7 @@
 /** Shows a run going forward until it ends, then how it ended. */
 import type { CoordinatorServiceClient, Run } from '@backsight/contract/coordinator';
 import type { RunProgress } from '../progress/run-progress.js';
+import { summaryLine, summaryOf } from '../progress/tally.js';
 import { UserError } from '../user-error.js';
 import { followRun } from '../watch-run.js';
 import { printJson, screenFor, type Context } from './context.js';
@@ -39,12 +40,15 @@ export async function showRun(
   } finally {
     screen.close();
   }
-  if (json) printJson(context, (await client.getRun({ runId: run.runId })).run);
+  const summary = summaryOf(progress.tally);
+  if (json) printJson(context, { ...(await client.getRun({ runId: run.runId })).run, summary });
   else for (const warning of new Set(progress.warnings)) context.output.write(`note: ${warning}\n`);
   if (progress.state === 'RUN_STATE_FAILED')
     throw new UserError(
       `The run failed ${progress.step === 0 ? 'before its first step was finished' : `after step ${progress.step}`}: ${progress.failure}\nOnce that is mended, backsight resume ${run.runId} goes on with it.`,
     );
+  const line = summaryLine(summary);
+  if (!json && line !== undefined) context.output.write(`${line}\n`);
   if (!json)
     context.output.write(
       `run ${run.runId} ${stateWord(progress.state)} after ${progress.step} of ${progress.totalSteps} steps\n`,

@@ -1,8 +1,9 @@
 /** `backsight up` */
 import { fileURLToPath } from 'node:url';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { makeDataFolder } from '../data-folder.js';
 import { roomsOf, startHouse } from '../rooms/house.js';
+import { type PolicyEngine, policyEngines } from '../rooms/room-plans.js';
 import { UserError } from '../user-error.js';
 import { printJson, type Context } from './context.js';
 import { collect, integer } from './options.js';
@@ -15,6 +16,8 @@ interface Flags {
   readonly data: string;
   readonly port: number;
   readonly threads?: number;
+  readonly engine: PolicyEngine;
+  readonly followers: number;
   readonly sandbox?: string;
   readonly json: boolean;
 }
@@ -49,6 +52,17 @@ export function addUp(program: Command, context: Context): void {
       integer(1024, 65_000),
       7100,
     )
+    .addOption(
+      new Option('--engine <name>', 'what computes the policy; torch needs npm run torch:setup')
+        .choices(policyEngines)
+        .default('embedded'),
+    )
+    .option(
+      '--followers <n>',
+      "followers of the policy, which sample in its place; their ports begin ten after the coordinator's",
+      integer(0, 64),
+      0,
+    )
     .option('--threads <n>', 'threads of the policy (default: all cores)', integer(1, 256))
     .option('--sandbox <kind>', 'auto, zygote, or none, which runs programs unprotected')
     .option('--json', 'print the addresses as JSON', false)
@@ -66,6 +80,8 @@ export function addUp(program: Command, context: Context): void {
           scienceTasks: flags.scienceTasks,
           dataFolder: flags.data,
           port: flags.port,
+          engine: flags.engine,
+          followers: flags.followers,
           onRevived: (words) => {
             process.stderr.write(`${words}\n`);
           },
@@ -77,9 +93,16 @@ export function addUp(program: Command, context: Context): void {
       try {
         const rooms = roomsOf(flags);
         const addresses = rooms.map((room) => [room, house.addresses[room]] as const);
-        if (flags.json) printJson(context, Object.fromEntries(addresses));
+        const { followers } = house;
+        const named = followers.map((address, index) => [`follower-${index + 1}`, address] as const);
+        if (flags.json)
+          printJson(context, {
+            ...Object.fromEntries(addresses),
+            ...(followers.length > 0 && { followers }),
+          });
         else {
-          for (const [room, address] of addresses) context.output.write(`${room.padEnd(12)} ${address}\n`);
+          for (const [room, address] of [...addresses, ...named])
+            context.output.write(`${room.padEnd(12)} ${address}\n`);
           context.output.write(`logs in ${house.logFolder}; Ctrl-C stops everything\n`);
         }
         const stopped = new Promise<undefined>((resolve) => {

@@ -1,5 +1,6 @@
 /** Where a run is, folded from its events: what a bar or a line needs to show. Pure. */
 import type { RunEvent, RunState } from '@backsight/contract/coordinator';
+import { emptyTally, type Tally, tallied } from './tally.js';
 
 export interface RunProgress {
   readonly state: RunState;
@@ -17,6 +18,8 @@ export interface RunProgress {
   /** When the first step under way began and how many steps were finished then, for the time left. */
   readonly clock: { readonly startedAtMs: number; readonly fromStep: number } | undefined;
   readonly warnings: readonly string[];
+  /** Figures of the steps seen so far. */
+  readonly tally: Tally;
 }
 
 export interface Evaluation {
@@ -38,6 +41,7 @@ export const freshProgress = (totalSteps: number): RunProgress => ({
   evaluations: [],
   clock: undefined,
   warnings: [],
+  tally: emptyTally,
 });
 
 /** The progress after one more event. */
@@ -53,6 +57,7 @@ export function advance(progress: RunProgress, event: RunEvent): RunProgress {
         step: kind.value.step,
         rollouts: kind.value.rollouts,
         phase: undefined,
+        tally: tallied(progress.tally, kind.value.metrics),
         reward: kind.value.metrics['critic/rewards/mean'] ?? progress.reward,
         tokensPerSecond: kind.value.metrics['perf/throughput'] ?? progress.tokensPerSecond,
       };

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describeError } from '@backsight/rpc';
 import { UserError } from '../user-error.js';
 import { KeptRoom } from './kept-room.js';
+import { type PolicyEngine, roomPlans, type RoomPlan } from './room-plans.js';
 import { startRoom, type RoomName, type RoomProcess } from './room-process.js';
 
 export interface HouseOptions {
@@ -19,6 +20,10 @@ export interface HouseOptions {
   readonly dataFolder: string;
   /** The coordinator's port; policy, judge, tools and science take the next ones. */
   readonly port: number;
+  /** What computes the policy. Default `embedded`. */
+  readonly engine?: PolicyEngine;
+  /** Followers of the policy, which sample in its place. Default 0. */
+  readonly followers?: number;
   /** Threads of one operator in the policy; absent leaves it to the room. */
   readonly threads?: number;
   /** `none` runs programs unprotected, which must be asked for in so many words. */
@@ -33,6 +38,8 @@ export type Addresses = Readonly<Record<RoomName, string>>;
 
 export interface House {
   readonly addresses: Addresses;
+  /** Addresses of the policy's followers. */
+  readonly followers: readonly string[];
   readonly logFolder: string;
   /** Resolves with one sentence as soon as a room ends and is not started again. */
   readonly broken: Promise<string>;
@@ -48,18 +55,22 @@ export const addressesFrom = (port: number): Addresses => ({
   science: `127.0.0.1:${port + 4}`,
 });
 
+/** The addresses of followers, apart from those of the rooms. */
+const followersFrom = (port: number, followers: number): readonly string[] =>
+  Array.from({ length: followers }, (_, index) => `127.0.0.1:${port + 10 + index}`);
+
 /** Starts every room; if one fails, stops the others and throws what it said. */
 export async function startHouse(options: HouseOptions, environment: NodeJS.ProcessEnv): Promise<House> {
   const addresses = addressesFrom(options.port);
   const logFolder = join(options.dataFolder, 'logs');
   await mkdir(logFolder, { recursive: true });
-  const rooms = roomsOf(options);
-  const start = (room: RoomName): Promise<RoomProcess> => {
-    const settings = { ...roomSettings(room, options, addresses), ...options.settings?.[room] };
-    const logFile = join(logFolder, `${room}.log`);
-    return startRoom({ room, settings, logFile, startTimeoutMs: 60_000 }, environment);
+  const followers = followersFrom(options.port, options.followers ?? 0);
+  const plans = roomPlans(roomsOf(options), options, { addresses, followers });
+  const start = (plan: RoomPlan): Promise<RoomProcess> => {
+    const logFile = join(logFolder, `${plan.name ?? plan.room}.log`);
+    return startRoom({ ...plan, logFile }, environment);
   };
-  const started = await Promise.allSettled(rooms.map(start));
+  const started = await Promise.allSettled(plans.map(start));
   const running = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   const failed = started.find((result) => result.status === 'rejected');
   if (failed !== undefined) {
@@ -67,9 +78,14 @@ export async function startHouse(options: HouseOptions, environment: NodeJS.Proc
     const words = describeError(failed.reason);
     throw new UserError(words.replace(/choose another address$/, 'choose other ports with --port'));
   }
-  const kept = running.map((process) => new KeptRoom(process, () => start(process.room), options.onRevived));
+  // All have started, so the two lists are in step.
+  const kept = plans.flatMap((plan, index) => {
+    const process = running[index];
+    return process === undefined ? [] : [new KeptRoom(process, () => start(plan), options.onRevived)];
+  });
   return {
     addresses,
+    followers,
     logFolder,
     broken: Promise.race(kept.map((room) => room.broken)),
     stop: () => stopInOrder(kept),
@@ -96,34 +112,4 @@ async function stopInOrder(rooms: readonly Pick<RoomProcess, 'room' | 'stop'>[])
   const others = rooms.filter((room) => room.room !== 'coordinator');
   await Promise.all(coordinator.map((room) => room.stop()));
   await Promise.all(others.map((room) => room.stop()));
-}
-
-function roomSettings(room: RoomName, options: HouseOptions, addresses: Addresses): Record<string, string> {
-  switch (room) {
-    case 'policy':
-      return {
-        BACKSIGHT_POLICY_ADDRESS: addresses.policy,
-        BACKSIGHT_MODEL: options.model,
-        BACKSIGHT_CHECKPOINTS: join(options.dataFolder, 'checkpoints'),
-        ...(options.threads === undefined ? {} : { BACKSIGHT_THREADS: String(options.threads) }),
-      };
-    case 'judge':
-      return {
-        BACKSIGHT_JUDGE_ADDRESS: addresses.judge,
-        BACKSIGHT_TASKS: options.tasks.join(','),
-        ...(options.sandbox === undefined ? {} : { BACKSIGHT_SANDBOX: options.sandbox }),
-      };
-    case 'tools':
-      return { BACKSIGHT_TOOLS_ADDRESS: addresses.tools, BACKSIGHT_TOOL_TASKS: options.toolTasks.join(',') };
-    case 'science':
-      return {
-        BACKSIGHT_SCIENCE_ADDRESS: addresses.science,
-        BACKSIGHT_SCIENCE_TASKS: options.scienceTasks.join(','),
-      };
-    case 'coordinator':
-      return {
-        BACKSIGHT_COORDINATOR_ADDRESS: addresses.coordinator,
-        BACKSIGHT_STORE: join(options.dataFolder, 'store.sqlite'),
-      };
-  }
 }

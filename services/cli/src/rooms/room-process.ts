@@ -1,5 +1,5 @@
 /** One room as a child process: started, awaited until it serves, stopped for certain. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream, existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -10,6 +10,10 @@ export type RoomName = 'policy' | 'judge' | 'tools' | 'science' | 'coordinator';
 
 export interface RoomOptions {
   readonly room: RoomName;
+  /** What it is called where there are several of a kind, for example `follower-1`. Default: the room. */
+  readonly name?: string;
+  /** Program and arguments. Default: the room's own main.js. */
+  readonly command?: readonly [string, ...string[]];
   /** Settings, on top of this process's environment. */
   readonly settings: Readonly<Record<string, string>>;
   /** Receives the room's log. */
@@ -30,12 +34,11 @@ const GRACE_MS = 8_000;
 
 /** Starts a room and waits until it prints `<room> listening on <address>`. Throws a UserError with the room's own words if it ends first. */
 export async function startRoom(options: RoomOptions, environment: NodeJS.ProcessEnv): Promise<RoomProcess> {
-  const { room } = options;
-  const program = fileURLToPath(new URL(`../../../${room}/dist/main.js`, import.meta.url));
-  if (!existsSync(program)) throw new UserError(`The ${room} room is not built. Run: npm run build`);
+  const { room, name = room, command = commandOf(room) } = options;
+  const [program, ...args] = command;
   // The ipc channel is a lifeline: rooms drain when it closes, so that none outlives a killed parent. A group of its
   // own keeps a terminal's Ctrl-C to this process, which then stops the rooms in order.
-  const child = spawn(process.execPath, [program], {
+  const child = spawn(program, args, {
     env: { ...environment, ...options.settings },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     detached: true,
@@ -57,7 +60,7 @@ export async function startRoom(options: RoomOptions, environment: NodeJS.Proces
   });
   const ended = new Promise<string>((resolve) => {
     child.once('error', (error) => {
-      resolve(`The ${room} room could not be started: ${error.message}.`);
+      resolve(`The ${name} room could not be started: ${error.message}.`);
     });
     child.once('close', (code, signal) => {
       log.end();
@@ -65,13 +68,15 @@ export async function startRoom(options: RoomOptions, environment: NodeJS.Proces
       resolve(
         lastWords.length > 0
           ? lastWords.join('\n')
-          : `The ${room} room ended ${how}; its log is ${options.logFile}.`,
+          : `The ${name} room ended ${how}; its log is ${options.logFile}.`,
       );
     });
   });
   const stop = async (): Promise<void> => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
-    const timer = setTimeout(() => child.kill('SIGKILL'), GRACE_MS);
+    const timer = setTimeout(() => {
+      killGroup(child);
+    }, GRACE_MS);
     await ended;
     clearTimeout(timer);
   };
@@ -80,9 +85,25 @@ export async function startRoom(options: RoomOptions, environment: NodeJS.Proces
   await stop();
   throw new UserError(
     outcome === 'late'
-      ? `The ${room} room did not start within ${options.startTimeoutMs / 1000} s; its log is ${options.logFile}.`
+      ? `The ${name} room did not start within ${options.startTimeoutMs / 1000} s; its log is ${options.logFile}.`
       : await ended,
   );
+}
+
+function commandOf(room: RoomName): readonly [string, ...string[]] {
+  const program = fileURLToPath(new URL(`../../../${room}/dist/main.js`, import.meta.url));
+  if (!existsSync(program)) throw new UserError(`The ${room} room is not built. Run: npm run build`);
+  return [process.execPath, program];
+}
+
+/** The room with whatever it has started. */
+function killGroup({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It has ended by itself.
+  }
 }
 
 function readLines(stream: Readable | null, onLine: (line: string) => void): void {

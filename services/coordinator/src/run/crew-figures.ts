@@ -2,6 +2,7 @@
 import type { Metrics } from '@backsight/sdpo';
 import type { RolloutRecord } from '../store/rollout-record.js';
 import type { CrewReport } from './crew.js';
+import type { SampleTally } from './sample.js';
 import type { Transaction } from './transaction.js';
 
 /** Steps taken between the weights that sampled a completion and those that train on it: 0 is on-policy. */
@@ -20,12 +21,13 @@ export function stalenessFigures(
 }
 
 /** Nothing for a policy without followers. */
-export function crewFigures(report: CrewReport | undefined): Metrics {
+export function crewFigures(report: CrewReport | undefined, sampled: Readonly<SampleTally>): Metrics {
   if (report === undefined) return {};
-  const { serving, syncSeconds, byFollowers, completions, askedAgain } = report;
+  const { serving, syncSeconds } = report;
+  const { byFollowers, completions, askedAgain } = sampled;
   return {
     'followers/serving': serving,
-    'followers/share': completions === 0 ? 0 : byFollowers / completions,
+    ...(completions === 0 ? {} : { 'followers/share': byFollowers / completions }),
     'followers/asked_again': askedAgain,
     ...(syncSeconds.length === 0
       ? {}

@@ -21,22 +21,17 @@ export interface Sampler {
   readonly presence: AbortSignal;
   /** A completion has come. */
   readonly received: () => void;
-  /** The call broke, or gave what cannot be used: so many completions are asked for again. */
-  readonly broke: (error: unknown, missing: number) => void;
+  /** The call broke, or gave what cannot be used. */
+  readonly broke: (error: unknown) => void;
   readonly leave: () => void;
 }
 
-/** What became of sampling since the last report. */
+/** What became of followers since the last report. */
 export interface CrewReport {
   /** Followers that have the policy's weights. */
   readonly serving: number;
   /** From new weights until a follower had them, one for each that took them over, in seconds. */
   readonly syncSeconds: readonly number[];
-  /** Completions that followers sampled. */
-  readonly byFollowers: number;
-  readonly completions: number;
-  /** Completions that were asked for again, since their follower went away. */
-  readonly askedAgain: number;
 }
 
 export interface CrewOptions {
@@ -62,9 +57,6 @@ export class Crew {
   #gaveUp = false;
   #current: (Weights & { readonly sinceMs: number }) | undefined;
   #syncSeconds: number[] = [];
-  #byFollowers = 0;
-  #completions = 0;
-  #askedAgain = 0;
 
   constructor(policy: PolicyRoom, followers: readonly PolicyRoom[], options: CrewOptions) {
     const { logger, intervals = watchIntervals, syncPatienceMs = SYNC_PATIENCE_MS, onBehind } = options;
@@ -115,19 +107,10 @@ export class Crew {
     }
   }
 
-  /** What became of sampling since this was asked last. */
+  /** What became of followers since this was asked last. */
   report(): CrewReport {
-    const report = {
-      serving: this.#synced.size,
-      syncSeconds: this.#syncSeconds,
-      byFollowers: this.#byFollowers,
-      completions: this.#completions,
-      askedAgain: this.#askedAgain,
-    };
+    const report = { serving: this.#synced.size, syncSeconds: this.#syncSeconds };
     this.#syncSeconds = [];
-    this.#byFollowers = 0;
-    this.#completions = 0;
-    this.#askedAgain = 0;
     return report;
   }
 
@@ -159,12 +142,9 @@ export class Crew {
       received: () => {
         left -= 1;
         follower.pending -= 1;
-        this.#byFollowers += 1;
-        this.#completions += 1;
         this.#changes.emit('change');
       },
-      broke: (error, missing) => {
-        this.#askedAgain += missing;
+      broke: (error) => {
         follower.broke(error, this.#listenerOf(follower));
       },
       leave: () => {
@@ -186,9 +166,7 @@ export class Crew {
       room: this.#policy,
       isFollower: false,
       presence: new AbortController().signal,
-      received: () => {
-        this.#completions += 1;
-      },
+      received: () => undefined,
       broke: () => undefined,
       leave: () => undefined,
     };

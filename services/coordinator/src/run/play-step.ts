@@ -12,7 +12,7 @@ export async function playStep(run: OpenRun, step: number, signal: AbortSignal):
   const { epoch, taskIds } = tasksOfStep(run.taskIds, curriculumOf(run), step);
   const oldestVersion = await versionAfter(run, step - 1 - recipe.maxStaleness);
   const kept = new Set((await store.journal.rollouts(runId, step)).map(({ groupIndex }) => groupIndex));
-  const { answerSeconds } = await playGroups(playersUntil(run, signal), {
+  const { answerSeconds, sampled } = await playGroups(playersUntil(run, signal), {
     groups: taskIds
       .map((taskId, groupIndex) => ({ groupIndex, taskId }))
       .filter(({ groupIndex }) => !kept.has(groupIndex)),
@@ -30,7 +30,7 @@ export async function playStep(run: OpenRun, step: number, signal: AbortSignal):
     },
   });
   const rollouts = await store.journal.rollouts(runId, step);
-  return { epoch, rollouts, seconds: (performance.now() - startedAt) / 1000, answerSeconds };
+  return { epoch, rollouts, seconds: (performance.now() - startedAt) / 1000, answerSeconds, sampled };
 }
 
 /** Accepts what the run's own weights have sampled: on-policy one version alone, ahead of training also later ones. */

@@ -1,5 +1,6 @@
 /** What playing a step gives. */
 import type { RolloutRecord } from '../store/rollout-record.js';
+import type { SampleTally } from './sample.js';
 
 /** A step's rollouts, all of them journaled. */
 export interface PlayedStep {
@@ -9,4 +10,6 @@ export interface PlayedStep {
   readonly seconds: number;
   /** Mean time that the environment took to answer an episode's actions, in seconds. */
   readonly answerSeconds: number;
+  /** Who sampled what was not in the journal already. */
+  readonly sampled: Readonly<SampleTally>;
 }

@@ -6,7 +6,7 @@ import type { Completion } from '@backsight/contract/policy';
 import type { Recipe } from '../recipe/recipe.js';
 import type { PlayedEpisode } from '../store/rollout-record.js';
 import type { Players } from './players.js';
-import { type Batch, sample } from './sample.js';
+import { type Batch, type Draw, freshTally, sample, type SampleTally } from './sample.js';
 import { Seat, type SeatRequest } from './seat.js';
 
 /** A task that is played some times. */
@@ -42,16 +42,19 @@ export interface PlayRequest {
 export interface PlayReport {
   /** Mean time that the environment took to answer an episode's actions, in seconds. */
   readonly answerSeconds: number;
+  /** Who sampled. */
+  readonly sampled: Readonly<SampleTally>;
 }
 
 export async function playGroups(players: Players, request: PlayRequest): Promise<PlayReport> {
   const total = request.groups.length * request.groupSize;
   const board = new Board(request, total);
+  const tally = freshTally();
   const capacity = players.environmentCard.capacity === 0 ? total : players.environmentCard.capacity;
   for (const [wave, seats] of waves(seatRequests(request), request.groupSize, capacity).entries()) {
-    await playWave(players, request, board, seats, wave);
+    await playWave(players, { ...request, tally }, board, seats, wave);
   }
-  return { answerSeconds: total === 0 ? 0 : board.answerSeconds / total };
+  return { answerSeconds: total === 0 ? 0 : board.answerSeconds / total, sampled: tally };
 }
 
 function seatRequests({ groups, groupSize, seedOf }: PlayRequest): readonly SeatRequest[] {
@@ -78,7 +81,7 @@ function waves(
 /** Seats of one wave are played to their ends; when one fails, all are given up and what failed first is thrown. */
 async function playWave(
   players: Players,
-  request: PlayRequest,
+  request: PlayRequest & Pick<Draw, 'tally'>,
   board: Board,
   seatRequests: readonly SeatRequest[],
   wave: number,
@@ -103,8 +106,8 @@ async function playWave(
   const playBatch = async ({ batch, places }: SeatedBatch, seed: number): Promise<void> => {
     const answers: Promise<void>[] = [];
     try {
-      const { sampling, oldestVersion } = request;
-      for await (const completion of sample(table, batch, { sampling, seed, oldestVersion })) {
+      const { sampling, oldestVersion, tally } = request;
+      for await (const completion of sample(table, batch, { sampling, seed, oldestVersion, tally })) {
         request.checkVersion(completion.policyVersion);
         answers.push(together([answer(seatAt(places, batch, completion), completion)]));
       }

@@ -76,6 +76,8 @@ async function* sampleShare(
           );
         received.add(completion.sampleIndex);
         sampler.received();
+        draw.tally.completions += 1;
+        if (sampler.isFollower) draw.tally.byFollowers += 1;
         waits.reset();
         const { promptIndex, firstSample } = share;
         yield { ...completion, promptIndex, sampleIndex: firstSample + completion.sampleIndex };
@@ -83,8 +85,11 @@ async function* sampleShare(
       if (missing() > 0) throw new Error(`It ended Generate with ${missing()} completions too few.`);
     } catch (error) {
       signal.throwIfAborted();
-      if (sampler.isFollower) sampler.broke(error, missing());
-      else await waits.after(error);
+      if (!sampler.isFollower) await waits.after(error);
+      else {
+        draw.tally.askedAgain += missing();
+        sampler.broke(error);
+      }
     } finally {
       sampler.leave();
     }

@@ -20,7 +20,19 @@ export interface Draw {
   readonly seed: number;
   /** The oldest version of the weights that may sample. */
   readonly oldestVersion: number;
+  /** Is told who sampled. */
+  readonly tally: SampleTally;
 }
+
+/** Who sampled the completions of a step, counted as they come. */
+export interface SampleTally {
+  completions: number;
+  byFollowers: number;
+  /** Asked for again, since their follower went away. */
+  askedAgain: number;
+}
+
+export const freshTally = (): SampleTally => ({ completions: 0, byFollowers: 0, askedAgain: 0 });
 
 /** Yields each completion as it ends. A broken stream is opened again with the same seed, which gives the same completions. */
 export async function* sample(
@@ -49,6 +61,7 @@ export async function* sample(
         const place = completion.promptIndex * batch.groupSize + completion.sampleIndex;
         if (received.has(place)) continue;
         received.add(place);
+        draw.tally.completions += 1;
         waits.reset();
         yield completion;
       }

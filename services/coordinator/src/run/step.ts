@@ -25,7 +25,7 @@ export async function takeStep(run: OpenRun, step: number): Promise<void> {
   const figures = {
     ...figuresOf(run.recipe, step, { played, lesson, report, startedAt, trainedFrom }),
     ...stalenessFigures(played.rollouts, run.transactions),
-    ...crewFigures(run.players.crew?.report()),
+    ...crewFigures(run.players.crew?.report(), played.sampled),
   };
 
   run.history.push(figures);
