@@ -72,7 +72,7 @@ class Language:
         runtime_threads: int = 0,
     ) -> None:
         self.prepare = prepare
-        # Folders of the machine that its sandboxes see where they are, beside Python's, read-only; names may be patterns.
+        # Folders of the machine that its sandboxes see where they are, beside Python's, read-only; patterns of names.
         self._folders = folders
         # What its sandboxes see of the toolchain elsewhere than it is: "", the "tool" alone, or its whole "home".
         self._shows = shows

@@ -68,7 +68,10 @@ def restrict_files_and_stack() -> None:
 
 
 def restrict_memory(limits: Limits, *, reserves: bool, stacks: int) -> None:
-    """Stands in for a control group: address space per process or, if a runtime reserves it, what it writes to beside stacks."""
+    """Stands in for a control group: address space per process or, if a runtime reserves it, what it writes to.
+
+    stacks is how many bytes the stacks of such a runtime's threads come to, which it reserves as if it wrote to them.
+    """
     try:
         with open("/proc/self/statm", encoding="ascii") as statm:
             already = int(statm.read().split()[5 if reserves else 0]) * resource.getpagesize()

@@ -1,10 +1,11 @@
 """The supervisor of a slot: takes submissions from the judge, runs each in a fresh sandbox, says what happened.
 
 It sees submissions, so it never forks; the zygote clones the sandboxes. Expected outputs never come here either: the
-judge compares. A request is `{"language", "limits", "arguments", "sourceBytes", "artefactBytes", "files": [{"path", "bytes"}],
-"runs": [{"kind", "bytes"}]}` followed by those bytes; the answers are the events `compiled`, with the artefact where
-there is a new one, or `compileError`, then `ran` per run, then `done`; or `failed`, with a message, where the sandbox
-itself went wrong. `{"abandon": true}` meanwhile kills the submission, which is then answered by `abandoned`.
+judge compares. A request is `{"language", "limits", "arguments", "sourceBytes", "artefactBytes",
+"files": [{"path", "bytes"}], "runs": [{"kind", "bytes"}]}` followed by those bytes; the answers are the events
+`compiled`, with the artefact where there is a new one, or `compileError`, then `ran` per run, then `done`; or `failed`,
+with a message, where the sandbox itself went wrong. `{"abandon": true}` meanwhile kills the submission, which is then
+answered by `abandoned`; a run of kind `dialogue` says and hears more (dialogue.py).
 """
 
 from __future__ import annotations

@@ -65,16 +65,17 @@ export async function behind(path: string, machine: Machine): Promise<string> {
   return (await machine.run('/usr/bin/readlink', ['-f', path])).trim();
 }
 
-/** The first number in what a tool says of itself, for example `17.0.2`; empty for none. */
+/** The first number in what a tool says of itself, for example `17.0.2` or `21`; empty for none. */
 export function versionIn(said: string): string {
-  return /\d+(?:\.\d+)+/.exec(said)?.[0] ?? '';
+  return /\d+(?:\.\d+)*/.exec(said)?.[0] ?? '';
 }
 
 /** Whether a version is at least another. */
 export function isAtLeast(version: string, oldest: string): boolean {
-  const [ours, theirs] = [version, oldest].map((each) => each.split('.').map(Number));
-  const at = (theirs ?? []).findIndex((part, index) => part !== ours?.[index]);
-  return at < 0 || (ours?.[at] ?? 0) > (theirs?.[at] ?? 0);
+  const ours = version.split('.').map(Number);
+  const theirs = oldest.split('.').map(Number);
+  const at = theirs.findIndex((part, index) => part !== (ours[index] ?? 0));
+  return at < 0 || (ours[at] ?? 0) > (theirs[at] ?? 0);
 }
 
 /** In a folder of the user's own that installers make. */
