@@ -56,9 +56,9 @@ def _import_ahead(source: bytes) -> None:
 
 
 def _named_modules(source: bytes) -> set[str]:
-    """The top of every module that a line of the source imports."""
+    """The top of every module that a statement of the source imports, each on a line."""
     found: set[str] = set()
-    for line in source.splitlines():
+    for line in source.replace(b";", b"\n").splitlines():
         verb, _, rest = line.decode(errors="replace").strip().partition(" ")
         if verb in ("import", "from"):
             named = rest.split(",") if verb == "import" else [rest]

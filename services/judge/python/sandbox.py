@@ -6,6 +6,7 @@ that way.
 
 from __future__ import annotations
 
+import json
 import marshal
 import os
 import select
@@ -135,7 +136,7 @@ class Sandbox:
         if limit:
             return _trouble("Compiling takes more time than allowed.")
         if message[:1] == warden.COMPILE_ERROR:
-            error: dict[str, Any] = marshal.loads(message[1:])
+            error: dict[str, Any] = json.loads(message[1:])
             return _trouble("Compiling takes more memory than allowed.") if self._short(kills) else error
         return None
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 MAX_FILES = 200
 MAX_MESSAGE = 1 << 17
 NONCE_BYTES = 16
-# First byte of the warden's messages; FAILED and COMPILE_ERROR carry text and what marshal makes of the trouble, ENDED
-# carries ENDING, COMPILED a new artefact as a descriptor.
+# First byte of the warden's messages; FAILED and COMPILE_ERROR carry text and JSON, ENDED carries
+# ENDING, COMPILED a new artefact as a descriptor.
 READY, COMPILED, COMPILE_ERROR, STARTED, ENDED, FAILED = (bytes([tag]) for tag in b"RCESDF")
 # nonce, wait status, CPU microseconds, peak bytes, whether the next run would find nothing of this one
 ENDING = struct.Struct(f"<{NONCE_BYTES}siqq?")
@@ -151,7 +151,9 @@ def _serve(channel: Channel, keep: Keep, limits: Limits, languages: dict[str, La
     try:
         program = language.prepare(source, artefact, toolchain, folder)
     except Refused as refusal:
-        channel.send(COMPILE_ERROR + marshal.dumps(refusal.trouble))
+        import json  # not marshal: the supervisor reads nothing that could harm it
+
+        channel.send(COMPILE_ERROR + json.dumps(refusal.trouble).encode())
         return
     if artefact or not program.artefact:
         channel.send(COMPILED)
