@@ -128,8 +128,10 @@ class Sandbox:
         names = {"language": submission.language, "files": paths, "arguments": submission.arguments}
         self._channel.send(marshal.dumps(names), handed)
         _close_all(handed)
+        # Compiling waits for nothing but the machine: its CPU time decides, and the wall clock is for what hangs.
+        wall = _MOST_STRETCH * self._limits.wall_seconds
         try:
-            message, limit = self._await_message(None, self._limits.cpu_seconds, self._limits.wall_seconds)
+            message, limit = self._await_message(None, self._limits.cpu_seconds, wall)
         except _WardenLost:
             # The compiler took the warden along: the program's doing, since nothing else runs yet.
             return _trouble("Compiling takes more memory than allowed." if self._short(kills) else "Compiling crashes.")
@@ -324,15 +326,29 @@ class Sandbox:
             return 0.0  # just gone
 
     def _waited_for_cpu(self) -> float:
-        """Seconds that the run's first process was ready to run while the machine ran others; 0 where none tells."""
+        """Seconds that the run's first process was ready to run while the machine ran others; 0 where none tells.
+
+        Of several threads, the one that waited longest counts.
+        """
         for pid in self._run_pids():
             try:
-                file = os.open(f"{pid}/schedstat", os.O_RDONLY, dir_fd=self._sandboxes.proc)
+                return max(self._thread_waits(pid), default=0) / 1e9
             except OSError:
                 continue  # just gone, or a kernel that does not count
-            with open(file, encoding="ascii") as schedstat:
-                return int(schedstat.read().split()[1]) / 1e9
         return 0.0
+
+    def _thread_waits(self, pid: int) -> list[int]:
+        """Nanoseconds that each thread of a process was ready to run and did not."""
+        tasks = os.open(f"{pid}/task", os.O_RDONLY | os.O_DIRECTORY, dir_fd=self._sandboxes.proc)
+        try:
+            waits: list[int] = []
+            for thread in os.listdir(tasks):
+                file = os.open(f"{thread}/schedstat", os.O_RDONLY, dir_fd=tasks)
+                with open(file, encoding="ascii") as schedstat:
+                    waits.append(int(schedstat.read().split()[1]))
+            return waits
+        finally:
+            os.close(tasks)
 
     def _run_pids(self) -> list[int]:
         """The children of the warden: the run's first process before any orphans."""
