@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { containerFileChecks } from './container-file.js';
+import { containerFileChecks, torchFileChecks } from './container-file.js';
 
 const root = join(import.meta.dirname, '../../..');
 const text = readFileSync(join(root, 'deploy/docker/Dockerfile'), 'utf8');
@@ -29,6 +29,34 @@ describe('containerFileChecks', () => {
   ])('refuse %s', (_what, from, to, problem) => {
     expect(text).toContain(from);
     expect(problemsOf(text.replace(from, to))).toContainEqual(expect.stringMatching(problem));
+  });
+});
+
+describe('torchFileChecks', () => {
+  const torch = readFileSync(join(root, 'deploy/docker/policy-torch.Dockerfile'), 'utf8');
+  const problemsOfTorch = (file: string) =>
+    torchFileChecks(file, root).flatMap(({ name, problems }) => problems.map(() => name));
+
+  it('find nothing wrong with the container file', () => {
+    expect(problemsOfTorch(torch)).toEqual([]);
+  });
+
+  it.each([
+    ['a source that is not there', 'COPY protos ', 'COPY no-such-folder ', 'all that it copies is there'],
+    ['a source that is ignored', 'COPY protos ', 'COPY libs ', 'what it ignores lets in all that it copies'],
+    ['a stage that is not there', '--from=build', '--from=built', 'it copies from stages that it has'],
+    ['a user that is root', 'USER 10001:10001', 'USER root', 'it runs as a numbered user that is not root'],
+    ['a build that is fixed', '--torch "${TORCH}"', '--torch gpu', 'the argument chooses the build'],
+    ['a linter at run time', 'pip uninstall', 'pip list', 'what checks the room is not in it'],
+    [
+      'a shell before the room',
+      '["/app/services/policy-torch/.venv/bin/python"]',
+      'python',
+      'the room is the process itself, without a shell',
+    ],
+  ])('refuse %s', (_what, from, to, problem) => {
+    expect(torch).toContain(from);
+    expect(problemsOfTorch(torch.replaceAll(from, to))).toContain(problem);
   });
 });
 

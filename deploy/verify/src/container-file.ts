@@ -1,29 +1,17 @@
-/** Checks the container file against the repository: what it copies is there, and it knows every room. */
-import { existsSync, readdirSync } from 'node:fs';
+/** Checks the container files against the repository: what they copy is there, and the one of the rooms knows every room. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { statement, type Check } from './check.js';
 
-/** One check per claim. `root` is the repository. */
+/** The container file of the TypeScript rooms, one check per claim. `root` is the repository. */
 export function containerFileChecks(text: string, root: string): Check[] {
   const instructions = parse(text);
-  const stages = instructions.flatMap(({ name, rest }) => (name === 'FROM' ? [stageOf(rest)] : []));
-  const last = instructions.slice(instructions.findLastIndex(({ name }) => name === 'FROM'));
-  const missing = copied(instructions).filter((source) => !existsSync(join(root, source)));
-  const unknown = instructions
-    .flatMap(({ name, rest }) => (name === 'COPY' ? (/^--from=(\S+)/.exec(rest)?.slice(1) ?? []) : []))
-    .filter((stage) => !stages.includes(stage));
+  const stages = stagesOf(instructions);
+  const last = lastStage(instructions);
   const served = rooms(root);
   const bases = stages.flatMap((stage) => (stage.startsWith('base-') ? [stage.slice('base-'.length)] : []));
-  const user = last.findLast(({ name }) => name === 'USER')?.rest ?? '';
   return [
-    {
-      name: 'all that it copies is there',
-      problems: missing.map((source) => `COPY ${source}: no such file`),
-    },
-    {
-      name: 'it copies from stages that it has',
-      problems: unknown.map((stage) => `there is no stage ${stage}`),
-    },
+    ...everyFileChecks(instructions, root),
     {
       name: `it has a base for every room: ${served.join(', ')}`,
       problems: [
@@ -33,7 +21,6 @@ export function containerFileChecks(text: string, root: string): Check[] {
           .map((room) => `base-${room}: no such folder in services/`),
       ],
     },
-    statement('it runs as a numbered user that is not root', /^[1-9]\d*(:[1-9]\d*)?$/.test(user)),
     {
       name: 'no room has npm at run time',
       problems: [
@@ -47,12 +34,65 @@ export function containerFileChecks(text: string, root: string): Check[] {
       ],
     },
     statement('nothing of npm runs in the last stage', !last.some(({ rest }) => /\b(npm|npx)\b/.test(rest))),
+  ];
+}
+
+/** The container file of the policy on PyTorch. */
+export function torchFileChecks(text: string, root: string): Check[] {
+  const instructions = parse(text);
+  const has = (name: string, pattern: RegExp): boolean =>
+    instructions.some((each) => each.name === name && pattern.test(each.rest));
+  return [
+    ...everyFileChecks(instructions, root),
+    statement(
+      'its base and its build of PyTorch are arguments',
+      has('ARG', /^PYTHON_IMAGE=/) && has('ARG', /^TORCH=(?:gpu|cpu)$/),
+    ),
+    statement('the argument chooses the build', has('RUN', /setup_environment\.py --torch "\$\{TORCH\}"/)),
+    statement('what checks the room is not in it', has('RUN', /pip uninstall .*dev\.lock/)),
+    statement('what it ignores lets in all that it copies', ignoresNone(instructions, root)),
+  ];
+}
+
+/** What holds for every container file. */
+function everyFileChecks(instructions: readonly Instruction[], root: string): Check[] {
+  const stages = stagesOf(instructions);
+  const last = lastStage(instructions);
+  const missing = copied(instructions).filter((source) => !existsSync(join(root, source)));
+  const unknown = instructions
+    .flatMap(({ name, rest }) => (name === 'COPY' ? (/^--from=(\S+)/.exec(rest)?.slice(1) ?? []) : []))
+    .filter((stage) => !stages.includes(stage));
+  const user = last.findLast(({ name }) => name === 'USER')?.rest ?? '';
+  return [
+    {
+      name: 'all that it copies is there',
+      problems: missing.map((source) => `COPY ${source}: no such file`),
+    },
+    {
+      name: 'it copies from stages that it has',
+      problems: unknown.map((stage) => `there is no stage ${stage}`),
+    },
+    statement('it runs as a numbered user that is not root', /^[1-9]\d*(:[1-9]\d*)?$/.test(user)),
     statement(
       'the room is the process itself, without a shell',
-      last.some(({ name, rest }) => name === 'ENTRYPOINT' && rest.startsWith('["node"')),
+      last.some(({ name, rest }) => name === 'ENTRYPOINT' && /^\["(?:node|[^"]*\/python)"/.test(rest)),
     ),
   ];
 }
+
+/** Whether the file beside it that lists what a build may see names each source that is copied. */
+function ignoresNone(instructions: readonly Instruction[], root: string): boolean {
+  const listed = readFileSync(join(root, 'deploy/docker/policy-torch.Dockerfile.dockerignore'), 'utf8')
+    .split('\n')
+    .flatMap((line) => (line.startsWith('!') ? [line.slice(1)] : []));
+  return copied(instructions).every((source) => listed.includes(source));
+}
+
+const stagesOf = (instructions: readonly Instruction[]): readonly string[] =>
+  instructions.flatMap(({ name, rest }) => (name === 'FROM' ? [stageOf(rest)] : []));
+
+const lastStage = (instructions: readonly Instruction[]): readonly Instruction[] =>
+  instructions.slice(instructions.findLastIndex(({ name }) => name === 'FROM'));
 
 interface Instruction {
   readonly name: string;

@@ -5,7 +5,7 @@ export interface RoomDesign {
   readonly kind: 'Deployment' | 'StatefulSet';
   /** Where it serves gRPC. */
   readonly port: number;
-  /** The rooms it calls. Only the coordinator calls. */
+  /** The rooms it calls. Only the coordinator calls, and followers the policy for its weights. */
   readonly calls: readonly string[];
 }
 
@@ -20,23 +20,67 @@ export const rooms: Readonly<Record<string, RoomDesign>> = {
 /** The label of a pod that acts for a person: it may call the coordinator. */
 export const clientLabel = { 'backsight.dev/client': 'true' };
 
-/** Security settings that a room may have beside the rule, each with its reason; all others follow the rule. */
-export const exceptions: Readonly<Record<string, readonly string[]>> = {
+/** What differs between deployments: which rooms there are, and where untrusted programs run. */
+export interface Design {
+  readonly rooms: Readonly<Record<string, RoomDesign>>;
+  /** Security settings that a room may have beside the rule, each with its reason; all others follow the rule. */
+  readonly exceptions: Readonly<Record<string, readonly string[]>>;
+  /** The rooms that call the Kubernetes API. */
+  readonly callsApi: readonly string[];
+  /** The namespace of runner pods, where there are any. */
+  readonly runners: string | undefined;
+}
+
+/** Programs run inside the judge's own pod. */
+export const programsInside: Design = {
+  rooms,
   // The judge makes user namespaces of its own inside the pod's, which the runtime's default profiles refuse.
-  judge: ['seccompProfile', 'appArmorProfile', 'procMount'],
+  exceptions: { judge: ['seccompProfile', 'appArmorProfile', 'procMount'] },
+  callsApi: [],
+  runners: undefined,
 };
 
+/** Programs run in pods that the judge asks the Kubernetes API for. */
+export const programsApart: Design = {
+  rooms,
+  exceptions: { judge: ['token'] },
+  callsApi: ['judge'],
+  runners: 'judge-sandboxes',
+};
+
+/** Followers sample in the policy's place. */
+export const policyFollowed: Design = {
+  ...programsInside,
+  rooms: {
+    ...rooms,
+    coordinator: {
+      kind: 'StatefulSet',
+      port: 7100,
+      calls: [...(rooms['coordinator']?.calls ?? []), 'policy-follower'],
+    },
+    'policy-follower': { kind: 'StatefulSet', port: 7101, calls: ['policy'] },
+  },
+};
+
+/** What the judge asks of the API in the namespace of its runner pods, as `verb resource`; its Role allows just this. */
+export const runnerRights = [
+  ...['create', 'delete', 'get', 'list', 'watch'].map((verb) => `${verb} pods`),
+  ...['create', 'get'].map((verb) => `${verb} pods/exec`),
+];
+
 /** The connections of the design: calls between rooms, people to the coordinator, and names for those who call. */
-export function designedEdges(): Edge[] {
+export function designedEdges({ rooms, callsApi }: Design = programsInside): Edge[] {
   const callers = [
     ...Object.entries(rooms).map(([name, { calls }]) => ({ name, calls })),
     { name: 'client', calls: ['coordinator'] },
   ].filter(({ calls }) => calls.length > 0);
-  return callers
-    .flatMap(({ name, calls }) => [
+  return [
+    ...callers.flatMap(({ name, calls }) => [
       ...calls.map((to) => `${name} -> ${to} TCP/${rooms[to]?.port ?? 0}`),
       `${name} -> dns TCP/53`,
       `${name} -> dns UDP/53`,
-    ])
-    .sort();
+    ]),
+    // By its address, which every pod is told: no name is looked up.
+    ...callsApi.map((name) => `${name} -> the world outside TCP/443`),
+  ].sort();
 }

@@ -1,13 +1,13 @@
 /** Compares what the NetworkPolicies let through with the design. */
 import type { Check } from './check.js';
-import { clientLabel, designedEdges } from './design.js';
+import { clientLabel, type Design, designedEdges, programsInside } from './design.js';
 import { workloads, type Manifest } from './manifest.js';
 import { allowedEdges, type Endpoint } from './network.js';
 
 /** One check per edge of the design, and one that nothing else is open. */
-export function edgeChecks(manifests: readonly Manifest[]): Check[] {
-  const allowed = new Set(allowedEdges(manifests, endpoints(manifests)));
-  const designed = designedEdges();
+export function edgeChecks(manifests: readonly Manifest[], design: Design = programsInside): Check[] {
+  const allowed = new Set(allowedEdges(manifests, endpoints(manifests, design)));
+  const designed = designedEdges(design);
   const extra = [...allowed].filter((edge) => !designed.includes(edge));
   return [
     ...designed.map((edge) => ({
@@ -21,8 +21,8 @@ export function edgeChecks(manifests: readonly Manifest[]): Check[] {
   ];
 }
 
-/** The pods of the manifests, a client, the cluster's DNS, and three that have no business here. */
-export function endpoints(manifests: readonly Manifest[]): Endpoint[] {
+/** The pods of the manifests, those of the design, a client, the cluster's DNS, and three that have no business here. */
+export function endpoints(manifests: readonly Manifest[], { runners }: Design = programsInside): Endpoint[] {
   const pods = workloads(manifests).map(({ metadata, spec }) => ({
     name: metadata.name,
     namespace: metadata.namespace ?? 'default',
@@ -34,6 +34,7 @@ export function endpoints(manifests: readonly Manifest[]): Endpoint[] {
   const namespace = pods[0]?.namespace ?? 'default';
   return [
     ...pods,
+    ...(runners === undefined ? [] : [{ name: 'a runner pod', namespace: runners, labels: {}, ports: [] }]),
     { name: 'client', namespace, labels: clientLabel, ports: [] },
     {
       name: 'dns',

@@ -1,7 +1,7 @@
 /** The security settings that every pod must have, after the restricted profile of the Pod Security Standards. */
 import { z } from 'zod';
 import { statement, type Check } from './check.js';
-import { exceptions } from './design.js';
+import { type Design, programsInside } from './design.js';
 import { nameOf, workloads, type Container, type Manifest, type Workload } from './manifest.js';
 
 const podContext = z.looseObject({
@@ -22,11 +22,16 @@ const containerContext = podContext.extend({
 });
 
 /** One check per pod and rule. */
-export function hardeningChecks(manifests: readonly Manifest[]): Check[] {
-  return workloads(manifests).flatMap((workload) => [...podChecks(workload), ...containerChecks(workload)]);
+export function hardeningChecks(manifests: readonly Manifest[], design: Design = programsInside): Check[] {
+  return workloads(manifests).flatMap((workload) => workloadChecks(workload, design));
 }
 
-function podChecks(workload: Workload): Check[] {
+/** The same for one workload. */
+export function workloadChecks(workload: Workload, design: Design): Check[] {
+  return [...podChecks(workload, design), ...containerChecks(workload, design)];
+}
+
+function podChecks(workload: Workload, { exceptions }: Design): Check[] {
   const { spec } = workload.spec.template;
   const context = podContext.parse(spec.securityContext);
   const may = (setting: string): boolean => exceptions[workload.metadata.name]?.includes(setting) === true;
@@ -47,7 +52,12 @@ function podChecks(workload: Workload): Check[] {
       may('appArmorProfile') ? 'may name an AppArmor profile' : 'keeps the runtime’s AppArmor profile',
       may('appArmorProfile') || (context.appArmorProfile?.type ?? 'RuntimeDefault') === 'RuntimeDefault',
     ),
-    says('has no token of the Kubernetes API', spec['automountServiceAccountToken'] === false),
+    says(
+      may('token')
+        ? 'says whether it has a token of the Kubernetes API'
+        : 'has no token of the Kubernetes API',
+      spec['automountServiceAccountToken'] === may('token'),
+    ),
     says('gets no addresses of services as variables', spec['enableServiceLinks'] === false),
     says(
       'shares no namespace with its node',
@@ -65,7 +75,7 @@ function podChecks(workload: Workload): Check[] {
   ];
 }
 
-function containerChecks(workload: Workload): Check[] {
+function containerChecks(workload: Workload, design: Design): Check[] {
   const { containers, initContainers } = workload.spec.template.spec;
   return [...containers, ...initContainers].flatMap((container) => {
     const context = containerContext.parse(container.securityContext);
@@ -81,7 +91,7 @@ function containerChecks(workload: Workload): Check[] {
       says('does not loosen what its pod sets', loosens(context) === undefined),
       says(
         'sees /proc masked, or is the judge',
-        (context.procMount ?? 'Default') === 'Default' || mayUnmask(workload),
+        (context.procMount ?? 'Default') === 'Default' || mayUnmask(workload, design),
       ),
       says('asks for cpu and memory, and has a limit of memory', hasResources(container)),
     ];
@@ -97,7 +107,7 @@ const loosens = (context: z.infer<typeof containerContext>): string | undefined 
     (setting) => context[setting] !== undefined,
   );
 
-const mayUnmask = ({ metadata }: Workload): boolean =>
+const mayUnmask = ({ metadata }: Workload, { exceptions }: Design): boolean =>
   exceptions[metadata.name]?.includes('procMount') === true;
 
 function isWeakened({ spec }: Workload): boolean {

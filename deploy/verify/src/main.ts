@@ -2,16 +2,25 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Check } from './check.js';
-import { containerFileChecks } from './container-file.js';
+import { containerFileChecks, torchFileChecks } from './container-file.js';
+import { type Design, policyFollowed, programsApart, programsInside } from './design.js';
 import { findKubectl } from './kubectl.js';
 import type { Manifest } from './manifest.js';
 import { render } from './render.js';
+import { runnerPodChecks } from './runner-pod.js';
 import { settingChecks } from './settings.js';
 import { verify, type Section } from './verify.js';
 
 const root = join(import.meta.dirname, '../../..');
-const kustomizations = ['deploy/kustomize/base', 'deploy/kustomize/overlays/laptop'];
+const kustomizations = [
+  { folder: 'deploy/kustomize/base', design: programsInside },
+  { folder: 'deploy/kustomize/overlays/laptop', design: programsInside },
+  { folder: 'deploy/kustomize/overlays/judge-pods', design: programsApart },
+  { folder: 'deploy/kustomize/overlays/torch-followers', design: policyFollowed },
+];
+const runnerPod = 'services/judge/fixtures/runner-pod.yaml';
 const containerFile = 'deploy/docker/Dockerfile';
+const torchFile = 'deploy/docker/policy-torch.Dockerfile';
 
 const say = (line: string): void => {
   process.stdout.write(`${line}\n`);
@@ -26,7 +35,15 @@ try {
       title: containerFile,
       checks: containerFileChecks(readFileSync(join(root, containerFile), 'utf8'), root),
     },
-    ...kustomizations.flatMap((folder) => sectionsOf(kubectl, folder)),
+    {
+      title: torchFile,
+      checks: torchFileChecks(readFileSync(join(root, torchFile), 'utf8'), root),
+    },
+    ...kustomizations.flatMap(({ folder, design }) => sectionsOf(kubectl, folder, design)),
+    {
+      title: `${runnerPod}: valid, and hardened like the rest`,
+      checks: runnerPodChecks(readFileSync(join(root, runnerPod), 'utf8')),
+    },
   ];
   process.exitCode = report(sections);
 } catch (error) {
@@ -34,7 +51,7 @@ try {
   process.exitCode = 1;
 }
 
-function sectionsOf(kubectl: string, folder: string): Section[] {
+function sectionsOf(kubectl: string, folder: string, design: Design): Section[] {
   let manifests: Manifest[];
   try {
     manifests = render(kubectl, join(root, folder));
@@ -44,7 +61,7 @@ function sectionsOf(kubectl: string, folder: string): Section[] {
   }
   return [
     { title: `${folder}: renders, ${manifests.length} objects`, checks: [{ name: 'renders', problems: [] }] },
-    ...verify(folder, manifests),
+    ...verify(folder, manifests, design),
     { title: `${folder}: variables that the rooms read`, checks: settingChecks(manifests, root) },
   ];
 }

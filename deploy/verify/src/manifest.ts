@@ -68,6 +68,13 @@ const serviceSchema = manifestSchema.extend({
 });
 export type Service = z.infer<typeof serviceSchema>;
 
+/** A pod by itself, as the workload that it is the only pod of. */
+export function podOf(manifest: Manifest): Workload {
+  const labels = { ...manifest.metadata.labels };
+  const template = { metadata: { labels }, spec: manifest['spec'] };
+  return workloadSchema.parse({ ...manifest, spec: { selector: { matchLabels: labels }, template } });
+}
+
 /** How a manifest is named in messages, e.g. `Deployment/judge`. */
 export const nameOf = ({ kind, metadata }: Manifest): string => `${kind}/${metadata.name}`;
 

@@ -66,7 +66,11 @@ export function allowedEdges(manifests: readonly Manifest[], endpoints: readonly
   const policies = manifests
     .filter(({ kind }) => kind === 'NetworkPolicy')
     .map((manifest) => policySchema.parse(manifest));
-  const namespaces = new Set(policies.map(({ metadata }) => metadata.namespace));
+  const namespaces = new Set([
+    ...policies.map(({ metadata }) => metadata.namespace),
+    // One of ours in which nothing is denied is open to all.
+    ...manifests.filter(({ kind }) => kind === 'Namespace').map(({ metadata }) => metadata.name),
+  ]);
   const ours = ({ namespace }: Endpoint): boolean => namespace !== undefined && namespaces.has(namespace);
   const pairs = endpoints
     .flatMap((from) => endpoints.filter((to) => to !== from).map((to) => ({ from, to })))

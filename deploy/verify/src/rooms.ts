@@ -1,7 +1,7 @@
 /** Checks that each room of the design is there whole: its workload, its headless Service, its port and its probes. */
 import { z } from 'zod';
 import { statement, type Check } from './check.js';
-import { rooms, type RoomDesign } from './design.js';
+import { type Design, programsInside, type RoomDesign } from './design.js';
 import { hasLabels, services, workloads, type Manifest, type Workload } from './manifest.js';
 
 const probe = z.looseObject({ grpc: z.looseObject({ port: z.number(), service: z.string().default('') }) });
@@ -10,7 +10,7 @@ const probe = z.looseObject({ grpc: z.looseObject({ port: z.number(), service: z
 const asked = { startupProbe: 'liveness', readinessProbe: '', livenessProbe: 'liveness' } as const;
 
 /** The checks of every room, and one that there is no other. */
-export function roomChecks(manifests: readonly Manifest[]): Check[] {
+export function roomChecks(manifests: readonly Manifest[], { rooms }: Design = programsInside): Check[] {
   const present = workloads(manifests);
   const strangers = present.map(({ metadata }) => metadata.name).filter((name) => !(name in rooms));
   return [

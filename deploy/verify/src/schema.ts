@@ -3,7 +3,16 @@ import { Model } from '@kubernetes-models/base';
 import { Deployment, StatefulSet } from 'kubernetes-models/apps/v1';
 import { NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1';
 import { PodDisruptionBudget } from 'kubernetes-models/policy/v1';
-import { ConfigMap, Namespace, PersistentVolumeClaim, Service } from 'kubernetes-models/v1';
+import { Role, RoleBinding } from 'kubernetes-models/rbac.authorization.k8s.io/v1';
+import {
+  ConfigMap,
+  Namespace,
+  PersistentVolumeClaim,
+  Pod,
+  ResourceQuota,
+  Service,
+  ServiceAccount,
+} from 'kubernetes-models/v1';
 import { nameOf, type Manifest } from './manifest.js';
 import { literalProblems } from './literal-types.js';
 
@@ -13,6 +22,11 @@ const kinds = {
   'v1 Service': { model: Service, module: 'kubernetes-types/core/v1' },
   'v1 ConfigMap': { model: ConfigMap, module: 'kubernetes-types/core/v1' },
   'v1 PersistentVolumeClaim': { model: PersistentVolumeClaim, module: 'kubernetes-types/core/v1' },
+  'v1 Pod': { model: Pod, module: 'kubernetes-types/core/v1' },
+  'v1 ResourceQuota': { model: ResourceQuota, module: 'kubernetes-types/core/v1' },
+  'v1 ServiceAccount': { model: ServiceAccount, module: 'kubernetes-types/core/v1' },
+  'rbac.authorization.k8s.io/v1 Role': { model: Role, module: 'kubernetes-types/rbac/v1' },
+  'rbac.authorization.k8s.io/v1 RoleBinding': { model: RoleBinding, module: 'kubernetes-types/rbac/v1' },
   'apps/v1 Deployment': { model: Deployment, module: 'kubernetes-types/apps/v1' },
   'apps/v1 StatefulSet': { model: StatefulSet, module: 'kubernetes-types/apps/v1' },
   'networking.k8s.io/v1 NetworkPolicy': { model: NetworkPolicy, module: 'kubernetes-types/networking/v1' },

@@ -1,14 +1,18 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { designedEdges } from './design.js';
-import { endpoints } from './edges.js';
+import type { Check } from './check.js';
+import { designedEdges, policyFollowed, programsApart } from './design.js';
+import { edgeChecks, endpoints } from './edges.js';
 import { nameOf, type Manifest } from './manifest.js';
 import { allowedEdges } from './network.js';
 import { parseManifests } from './render.js';
+import { runnerPodChecks } from './runner-pod.js';
+import { runnerChecks } from './runners.js';
 import { verify } from './verify.js';
 
 const base = join(import.meta.dirname, '../../kustomize/base');
+const component = join(import.meta.dirname, '../../kustomize/components/judge-pods');
 
 describe('verify', () => {
   it('finds nothing wrong with the base', () => {
@@ -123,6 +127,89 @@ spec:
   });
 });
 
+describe('verify with programs in pods of their own', () => {
+  it('finds nothing wrong with the component', () => {
+    const sections = verify(
+      'judge-pods',
+      manifestsApart((text) => text),
+      programsApart,
+    );
+    expect(sections.flatMap(({ checks }) => wordsOf(checks))).toEqual([]);
+  });
+
+  it.each<[string, string, string, RegExp]>([
+    ['a namespace that takes any pod', 'enforce: restricted', 'enforce: privileged', /restricted pods alone/],
+    ['a right too many', 'verbs: [create, get]', 'verbs: [create, get, delete]', /it may delete pods\/exec/],
+    ['a right too few', 'get, list, watch]', 'get, list]', /it may not watch pods/],
+    ['a right to more than pods', 'resources: [pods]', 'resources: [pods, secrets]', /it may get secrets/],
+    ['a Role of another account', 'name: judge\n    namespace: backsight', 'name: default', /not bound/],
+    [
+      'runner pods that talk',
+      'podSelector: {}\n  policyTypes: [Ingress, Egress]',
+      'podSelector: {}\n  policyTypes: [Ingress]',
+      /a runner pod -> the world outside/,
+    ],
+    ['no bound to their number', "pods: '32'", "configmaps: '1'", /there is a bound/],
+    [
+      'another image',
+      'name: BACKSIGHT_KUBERNETES_IMAGE, value: backsight/judge',
+      'name: BACKSIGHT_KUBERNETES_IMAGE, value: other',
+      /made of the judge’s own image/,
+    ],
+  ])('refuses %s', (_what, from, to, problem) => {
+    const manifests = manifestsApart((text) => {
+      const changed = text.replace(from, to);
+      if (changed === text) throw new Error(`the component no longer says "${from}"`);
+      return changed;
+    });
+    const checks = [
+      ...runnerChecks(manifests, programsApart.runners ?? ''),
+      ...edgeChecks(manifests, programsApart),
+    ];
+    expect(wordsOf(checks)).toContainEqual(expect.stringMatching(problem));
+  });
+});
+
+describe('designedEdges', () => {
+  it('adds followers, which call the policy alone', () => {
+    const added = designedEdges(policyFollowed).filter((edge) => !designedEdges().includes(edge));
+    expect(added).toEqual([
+      'coordinator -> policy-follower TCP/7101',
+      'policy-follower -> dns TCP/53',
+      'policy-follower -> dns UDP/53',
+      'policy-follower -> policy TCP/7101',
+    ]);
+  });
+});
+
+describe('runnerPodChecks', () => {
+  const pod = readFileSync(join(base, '../../../services/judge/fixtures/runner-pod.yaml'), 'utf8');
+  const problemsOfPod = (yaml: string) => wordsOf(runnerPodChecks(yaml));
+
+  it('finds nothing wrong with the pod that the judge asks for', () => {
+    expect(problemsOfPod(pod)).toEqual([]);
+  });
+
+  it.each([
+    ['a misspelt field', 'hostUsers: false', 'hostUser: false', /hostUser/],
+    [
+      'a token',
+      'automountServiceAccountToken: false',
+      'automountServiceAccountToken: true',
+      /no token|token/,
+    ],
+    [
+      'a root that can be written',
+      'readOnlyRootFilesystem: true',
+      'readOnlyRootFilesystem: false',
+      /cannot write/,
+    ],
+    ['root on its node', 'hostUsers: false', 'hostUsers: true', /user namespaces of its own/],
+  ])('refuses %s', (_what, from, to, problem) => {
+    expect(problemsOfPod(pod.replace(from, to))).toContainEqual(expect.stringMatching(problem));
+  });
+});
+
 describe('designedEdges', () => {
   it('let only the coordinator and clients call', () => {
     expect(new Set(designedEdges().map((edge) => edge.split(' -> ')[0]))).toEqual(
@@ -153,8 +240,49 @@ function manifestsOf(yaml: string): Manifest[] {
   );
 }
 
-function problemsOf(yaml: string): string[] {
-  return verify('base', manifestsOf(yaml)).flatMap(({ checks }) =>
-    checks.flatMap(({ name, problems }) => problems.map((problem) => `${name}: ${problem}`)),
+/** The base and the component, put together as kustomize does where they meet in the judge. */
+function manifestsApart(change: (component: string) => string): Manifest[] {
+  const files = readdirSync(component).filter((name) => !['kustomization.yaml', 'judge.yaml'].includes(name));
+  const text = files
+    .filter((name) => name.endsWith('.yaml'))
+    .map((name) => readFileSync(join(component, name), 'utf8'))
+    .join('\n---\n');
+  const patch = readFileSync(join(component, 'judge.yaml'), 'utf8');
+  const changed = change(`${text}\n---\n${patch}`);
+  const [patched = '', ...rest] = changed.split('\n---\n').reverse();
+  const added = parseManifests(rest.reverse().join('\n---\n'));
+  const [judge] = parseManifests(patched);
+  const merged = manifestsOf(baseText()).map((manifest) =>
+    nameOf(manifest) === 'Deployment/judge' && judge !== undefined ? mergePatch(manifest, judge) : manifest,
   );
+  return [...merged, ...added];
+}
+
+/** A strategic merge, as far as the judge's patch goes: lists of named things by name, null takes away. */
+function mergePatch<T>(into: T, patch: unknown): T {
+  if (isNamedList(into) && isNamedList(patch)) {
+    const byName = new Map<unknown, unknown>(into.map((each) => [each['name'], each]));
+    for (const each of patch) byName.set(each['name'], mergePatch(byName.get(each['name']), each));
+    return [...byName.values()] as T;
+  }
+  if (!isRecord(into) || !isRecord(patch)) return patch as T;
+  const merged: Record<string, unknown> = { ...into };
+  for (const [key, value] of Object.entries(patch)) merged[key] = mergePatch(merged[key], value);
+  return Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== null)) as T;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isNamedList(value: unknown): value is Record<string, unknown>[] {
+  return Array.isArray(value) && value.every((each) => isRecord(each) && 'name' in each);
+}
+
+function problemsOf(yaml: string): string[] {
+  return verify('base', manifestsOf(yaml)).flatMap(({ checks }) => wordsOf(checks));
+}
+
+function wordsOf(checks: readonly Check[]): string[] {
+  return checks.flatMap(({ name, problems }) => problems.map((problem) => `${name}: ${problem}`));
 }

@@ -1,4 +1,8 @@
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { parse } from 'yaml';
+import { callProfile } from '../docker/call-profile.js';
 import { carelessness, podManifest, type PodManifest, violations } from './fake-cluster/admission.js';
 import { testRunner } from './kubernetes-candidate.js';
 import { type RunnerOptions, runnerPod } from './runner-pod.js';
@@ -39,6 +43,26 @@ describe('runnerPod', () => {
       'backsight.dev/judge': 'judge-0',
       'backsight.dev/incarnation': 'a1',
     });
+  });
+});
+
+describe('deploy/', () => {
+  const repository = resolve(import.meta.dirname, '../../../../..');
+  const read = (path: string): Promise<string> => readFile(join(repository, path), 'utf8');
+
+  it('checks the pod that the judge asks for', async () => {
+    const profiles = { seccomp: 'backsight/judge-runner.json', appArmor: undefined };
+    const options = { ...testRunner, ...own, image: 'backsight/judge:0.1.0', profiles };
+    const asked: unknown = JSON.parse(
+      JSON.stringify(runnerPod('judge-runner', 'judge-sandboxes', owner, options)),
+    );
+    expect(asked).toEqual(parse(await read('services/judge/fixtures/runner-pod.yaml')));
+  });
+
+  it('has the profile of system calls that containers of Docker get, as nodes read it', async () => {
+    const { archMap, ...rest } = callProfile;
+    const profile: unknown = JSON.parse(await read('deploy/kustomize/components/judge-pods/seccomp.json'));
+    expect(profile).toEqual({ ...rest, architectures: archMap.map(({ architecture }) => architecture) });
   });
 });
 
