@@ -23,6 +23,24 @@ describe('readConfig', () => {
     expect(tasks).toEqual([resolve('a.jsonl'), '/b.jsonl']);
   });
 
+  it('reads which languages to offer, and where their compilers are', () => {
+    expect(
+      readConfig({
+        BACKSIGHT_JUDGE_LANGUAGES: 'go, java',
+        BACKSIGHT_JUDGE_GO: '/opt/go/bin/go',
+        PATH: '/a:/b',
+      }),
+    ).toMatchObject({
+      languages: ['go', 'java'],
+      go: '/opt/go/bin/go',
+      java: undefined,
+      searchPath: '/a:/b',
+    });
+    expect(() => readConfig({ BACKSIGHT_JUDGE_LANGUAGES: 'python,cobol' })).toThrow(
+      'BACKSIGHT_JUDGE_LANGUAGES must be a list of python, cpp, javascript, java, rust, go, not "python,cobol"',
+    );
+  });
+
   it('runs without a sandbox only where that is said in so many words', () => {
     expect(readConfig({ BACKSIGHT_SANDBOX: 'none' }).sandbox).toBe('none');
     expect(readConfig({}, ['--sandbox=none']).sandbox).toBe('none');

@@ -58,6 +58,15 @@ describe('the judge that cannot start', () => {
     );
   });
 
+  it('says that a compiler is not where it was told to be, in one sentence', async () => {
+    const end = await runToEnd(main, { env: { ...env, BACKSIGHT_JUDGE_RUST: '/nowhere/rustc' } });
+    expect(end).toMatchObject({ code: 1, stdout: '' });
+    expect(end.stderr).toBe(
+      'judge: No compiler for Rust: /nowhere/rustc is missing. Install rustc (Debian: apt-get install rustc), ' +
+        'set BACKSIGHT_JUDGE_RUST to it, or leave rust out of BACKSIGHT_JUDGE_LANGUAGES.\n',
+    );
+  });
+
   (jailed ? it : it.skip)('refuses to serve where nothing isolates (needs unshare and setpriv)', async () => {
     const { code, said } = await runShell(`${jail} '${process.execPath}' '${main}'`);
     expect(said).toMatch(

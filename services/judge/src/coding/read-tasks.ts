@@ -8,6 +8,7 @@ import { chooseTests } from './choose-tests.js';
 import { liveCodeBenchRow } from './live-code-bench-row.js';
 import { ownRow } from './own-row.js';
 import { humanEvalRow, mbppRow } from './published-rows.js';
+import { sdpoRow } from './sdpo-row.js';
 import { type PlacedRow, readRows, UnreadableFile } from './read-rows.js';
 import type { CodingTask, TaskRow } from './task.js';
 import { TaskFileError } from './task-file-error.js';
@@ -86,6 +87,7 @@ function parseRow(
 function shapeOf(row: object): z.ZodType<readonly TaskRow[]> {
   if ('entry_point' in row) return alone(humanEvalRow);
   if ('question_content' in row) return liveCodeBenchRow;
+  if ('reward_model' in row) return alone(sdpoRow);
   return alone('test_list' in row ? mbppRow : ownRow);
 }
 
