@@ -9,6 +9,7 @@ if [[ $# -eq 0 ]]; then
 fi
 
 folder=$(mktemp -d "${TMPDIR:-/tmp}/backsight-dockerd-XXXXXX")
+group=$(basename "$folder")
 daemon=
 
 tidy() {
@@ -21,6 +22,8 @@ tidy() {
     kill -9 "$daemon" 2>/dev/null
     wait "$daemon" 2>/dev/null
   fi
+  # The control group that all its containers were in.
+  find /sys/fs/cgroup -depth -type d -path "*/$group*" -exec rmdir {} + 2>/dev/null
   # What a killed daemon leaves mounted, the deepest first.
   awk -v below="$folder/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo | sort -r | while read -r point; do
     umount --lazy "$point"
@@ -42,7 +45,7 @@ answers() {
 # A session of its own: a terminal's Ctrl-C reaches the command, and the daemon ends after it.
 setsid dockerd --host "unix://$folder/docker.sock" --data-root "$folder/data" --exec-root "$folder/exec" \
   --pidfile "$folder/dockerd.pid" --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false \
-  --bridge=none >"$folder/log" 2>&1 </dev/null &
+  --bridge=none --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent "/$group" >"$folder/log" 2>&1 </dev/null &
 daemon=$!
 
 for _ in {1..150}; do

@@ -6,6 +6,8 @@ import { NoSandbox, type Sandbox } from './sandbox.js';
 /** One kind of sandbox, as the conformance suite knows it. */
 export interface Candidate {
   readonly name: string;
+  /** It stands one in so many of the trials, where each is dear. Default: 1. */
+  readonly oneIn?: number;
   /** How many submissions and attacks it takes in a mix; fewer where each is dear. */
   readonly mix: number;
   /** Opens it; whoever does closes it. Throws NoSandbox where this machine has none. */

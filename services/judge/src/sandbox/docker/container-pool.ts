@@ -126,8 +126,8 @@ export class ContainerPool<Kept extends Pooled> {
       this.track(
         this.start().catch((error: unknown) => {
           const waiter = this.waiters[0];
-          if (waiter === undefined) this.options.onTrouble(error);
-          else waiter.fail(error);
+          if (waiter !== undefined) waiter.fail(error);
+          else if (!this.closed) this.options.onTrouble(error);
         }),
       );
     }

@@ -31,6 +31,7 @@ export function dockerCandidate(settings: Settings, oneShot: boolean): Candidate
   };
   return {
     name: oneShot ? 'docker-one-shot' : 'docker',
+    oneIn: oneShot ? 4 : 1,
     mix: oneShot ? 30 : 150,
     open: async (slots) => {
       const onComplaint = (): void => undefined;

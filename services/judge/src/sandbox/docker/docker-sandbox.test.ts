@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { CheckerKind, IsolationTier, Verdict } from '@backsight/contract/judge';
 import { readSettings } from '@backsight/rpc';
 import { judgeSubmission } from '../../judging/judge-submission.js';
@@ -13,6 +13,8 @@ import { clearAway, containersOf, labelsOf } from './janitor.js';
 import { nameProcess } from './owner.js';
 import { daemonOf, dockerSettings } from './settings.js';
 
+// A container takes a while on a busy machine.
+jest.setTimeout(120_000);
 const settings = readSettings(process.env, dockerSettings);
 const missing = whyNoDocker(settings);
 const where = missing === undefined ? describe : describe.skip;
@@ -103,7 +105,7 @@ where(`openDockerSandbox${missing === undefined ? '' : ` (skipped: ${missing})`}
     ] as const)
       expect([
         limit,
-        await verdictOn(sandbox, takes(taken), { memoryBytes: limit * MiB, cpuMs: 2000 }),
+        await verdictOn(sandbox, takes(taken), { memoryBytes: limit * MiB, cpuMs: 2000, wallMs: 20_000 }),
       ]).toEqual([limit, verdict]);
   });
 
@@ -115,7 +117,7 @@ where(`openDockerSandbox${missing === undefined ? '' : ` (skipped: ${missing})`}
       source,
       files: [],
       runs: [{ kind: 'stdio' as const, input: Buffer.from(large) }],
-      limits: { ...trialLimits, cpuMs: 4000, wallMs: 15_000, memoryBytes: 48 << 20 },
+      limits: { ...trialLimits, cpuMs: 4000, wallMs: 60_000, memoryBytes: 48 << 20 },
     };
     const { signal } = new AbortController();
     for await (const event of sandbox.execute(job, signal))

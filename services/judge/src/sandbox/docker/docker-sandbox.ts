@@ -11,12 +11,12 @@ import {
   type SandboxJob,
 } from '../sandbox.js';
 import type { Artefact } from '../slot-process.js';
-import { removeContainer, SlotContainer } from './container.js';
+import type { SlotContainer } from './container.js';
 import { boundsFor, boundsOf } from './container-options.js';
-import { ContainerPool } from './container-pool.js';
-import { type DaemonSettings, findDaemon, reasonOf } from './daemon.js';
+import { Containers } from './containers.js';
+import { type DaemonSettings, findDaemon } from './daemon.js';
 import { modulesDigest, type SandboxImage } from './image.js';
-import { clearAway, containersOf, labelsOf } from './janitor.js';
+import { clearAway } from './janitor.js';
 import { nameProcess } from './owner.js';
 
 /** How to open it. */
@@ -49,54 +49,28 @@ const ownKernel = new Set([
   'io.containerd.kata.v2',
   'io.containerd.runsc.v1',
 ]);
-/** What containers are started for; a job with other limits changes them. */
-const usualBounds = boundsFor({ memoryBytes: 256 << 20, processes: 32 }, 1);
 
 /** Starts the containers. Throws NoSandbox, with one sentence, where there is no daemon or no image of this version. */
 export async function openDockerSandbox(options: DockerSandboxOptions): Promise<Sandbox> {
   const { slots, oneShot, firstUser = unassignedUser, onComplaint } = options;
   const daemon = await findDaemon(options);
-  const { docker } = daemon;
-  await clearAway(docker);
-  const owner = await nameProcess();
+  await clearAway(daemon.docker);
   const spares = oneShot ? slots : 1;
-  const { users = slots + spares } = options;
-  let image: SandboxImage | undefined;
-  let made = 0;
-  const startIn = async (language: string): Promise<SlotContainer> => {
-    const user = firstUser + (made++ % users);
-    const labels = labelsOf(owner);
-    const start = { daemon, language, user, labels, bounds: usualBounds, onComplaint };
-    const container = await SlotContainer.start(start);
-    image ??= container.image;
-    return container;
-  };
-  const pools = new Map<string, ContainerPool<SlotContainer>>();
-  const poolOf = (language: string): ContainerPool<SlotContainer> => {
-    const known = pools.get(language);
-    if (known !== undefined) return known;
-    const pool = new ContainerPool({
-      start: () => startIn(language),
-      maxUses: oneShot ? 1 : warmUses,
-      spares,
-      onTrouble: (error) => {
-        onComplaint(`no container could be started: ${reasonOf(error)}`);
-      },
-    });
-    pools.set(language, pool);
-    return pool;
-  };
-  const close = async (): Promise<void> => {
-    await Promise.all([...pools.values()].map((pool) => pool.close()));
-    const left = await containersOf(docker, owner).catch(() => []);
-    await Promise.all(left.map((id) => removeContainer(docker.getContainer(id))));
-  };
+  const containers = new Containers({
+    daemon,
+    owner: await nameProcess(),
+    maxUses: oneShot ? 1 : warmUses,
+    spares,
+    firstUser,
+    users: options.users ?? slots + spares,
+    onComplaint,
+  });
   let languages: readonly Toolchain[];
   try {
-    await poolOf('python').warm(slots);
-    languages = await offer(image, options);
+    await containers.of('python').warm(slots);
+    languages = await offer(containers.image, options);
   } catch (error) {
-    await close();
+    await containers.close();
     if (!(error instanceof SandboxFailure)) throw error;
     throw new NoSandbox(`Image ${options.image} runs no programs: ${error.message}.`, { cause: error });
   }
@@ -113,7 +87,8 @@ export async function openDockerSandbox(options: DockerSandboxOptions): Promise<
       const role = job.companion === true ? 'companion' : 'program';
       if (running[role] === slots) throw new SandboxFailure('every slot of the sandbox is taken');
       running[role] += 1;
-      const pool = poolOf(job.surroundings ?? job.language);
+      const pool = containers.of(job.surroundings ?? job.language);
+      containers.startWith(boundsOf(job));
       try {
         const container = await pool.take(signal);
         const { version = '' } = languages.find(({ name }) => name === job.language) ?? {};
@@ -141,7 +116,7 @@ export async function openDockerSandbox(options: DockerSandboxOptions): Promise<
       }
     },
 
-    close,
+    close: () => containers.close(),
   };
 }
 
