@@ -34,9 +34,12 @@ def draw(logits: Tensor, temperatures: Tensor, top_ps: Tensor, uniforms: Tensor)
         raise FloatingPointError("The largest of the logits is not a number: the weights have diverged.")
     greedy = temperatures == 0  # [B]
     divisors = torch.where(greedy, 1.0, temperatures)  # [B]
-    weights = ((logits - highest).double() / divisors[:, None]).exp_()  # [B, V], the most likely token weighs 1
-    mass = weights.sum(-1)  # [B]
-    ids = torch.where(greedy, logits.argmax(-1), _walk(weights, mass * uniforms))
+    weights = (logits - highest).double().div_(divisors[:, None]).exp_()  # [B, V], the most likely token weighs 1
+    sums = weights.cumsum(-1)  # [B, V]
+    mass = sums[:, -1].clone()
+    ids = _walk(sums, mass * uniforms)
+    if greedy.any():
+        ids = torch.where(greedy, logits.argmax(-1), ids)
     nuclear = ~greedy & (top_ps < 1)
     if nuclear.any():
         chosen, kept = _nucleus(weights[nuclear], mass[nuclear], top_ps[nuclear], uniforms[nuclear])
@@ -45,9 +48,8 @@ def draw(logits: Tensor, temperatures: Tensor, top_ps: Tensor, uniforms: Tensor)
     return ids, (picked - highest.double().squeeze(1)) / divisors - mass.log()
 
 
-def _walk(weights: Tensor, targets: Tensor) -> Tensor:
+def _walk(sums: Tensor, targets: Tensor) -> Tensor:
     """The first column at which a row's running sum passes its target; rounding at the end falls back to the last of any weight."""
-    sums = weights.cumsum(-1)  # [B, V]
     found = torch.searchsorted(sums, targets[:, None], right=True).squeeze(1)  # [B]
     last = torch.searchsorted(sums, sums[:, -1:].contiguous(), right=False).squeeze(1)
     return torch.minimum(found, last)
