@@ -54,6 +54,8 @@ async function start(user?: number, flags: readonly string[] = []): Promise<Room
       BACKSIGHT_JUDGE_ADDRESS: '127.0.0.1:0',
       BACKSIGHT_JUDGE_METRICS_ADDRESS: metricsAddress,
       BACKSIGHT_JUDGE_SLOTS: '2',
+      // Each language found is attacked at every start.
+      BACKSIGHT_JUDGE_LANGUAGES: 'python,javascript',
       BACKSIGHT_TASKS: join(folder, 'tasks.jsonl'),
       SECRET: 'of the judge',
     },
