@@ -137,15 +137,25 @@ describe('openKubernetesSandbox', () => {
   it('puts a new pod in the place of one that has run its number of submissions', async () => {
     const on = await startCluster();
     const opened = await open(on, { submissionsPerPod: 2 });
-    const seen: (readonly string[])[] = [];
-    for (let count = 0; count < 4; count++) {
+    const created = (): number => on.calls.filter(({ verb }) => verb === 'create').length;
+    const pods: number[] = [];
+    for (let count = 0; count < 5; count++) {
       expect(await judge(opened, 'print(1)', [printing('1')])).toMatchObject({ verdict: Verdict.ACCEPTED });
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      seen.push(on.pods.names);
+      if (count % 2 === 0) pods.push(created()); // what comes after every second one may have begun already
     }
-    expect(seen[0]).not.toEqual(seen[1]);
-    expect(seen[1]).toEqual(seen[2]);
-    expect(seen[2]).not.toEqual(seen[3]);
+    expect(pods).toEqual([1, 2, 3]);
+  });
+
+  it('puts a new pod in the place of one in which a program died of a forbidden call', async () => {
+    const on = await startCluster();
+    const opened = await open(on);
+    const before = on.pods.names;
+    await judge(opened, 'raise MemoryError', [printing('')]);
+    expect(on.pods.names).toEqual(before);
+    await judge(opened, 'import os, signal\nos.kill(os.getpid(), signal.SIGSYS)', [printing('')]);
+    expect(await judge(opened, 'print(1)', [printing('1')])).toMatchObject({ verdict: Verdict.ACCEPTED });
+    expect(on.pods.names).toHaveLength(1);
+    expect(on.pods.names).not.toEqual(before);
   });
 
   it('deletes what an earlier start of the same judge left, and what has ended, but not what others use', async () => {

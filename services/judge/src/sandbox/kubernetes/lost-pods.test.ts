@@ -64,7 +64,7 @@ describe('a Kubernetes sandbox whose pod is lost', () => {
     const answer = full.judge(
       {
         language: 'python',
-        source: 'import time\ntime.sleep(1)\nprint(1)',
+        source: 'import time\ntime.sleep(2)\nprint(1)',
         tests: [printing('1')],
         checker: { kind: CheckerKind.TRIMMED_LINES, absoluteTolerance: 0, relativeTolerance: 0 },
         limits: { ...trialLimits, wallMs: 10_000 },
@@ -72,9 +72,8 @@ describe('a Kubernetes sandbox whose pod is lost', () => {
       },
       { signal: never },
     );
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    const [busy = ''] = on.pods.names.filter((name) => on.busy.includes(name));
-    await on.evict(busy);
+    while (on.busy.length === 0) await new Promise((resolve) => setTimeout(resolve, 50));
+    await on.evict(on.busy[0] ?? '');
     expect(await answer).toMatchObject({ judgement: { verdict: Verdict.ACCEPTED } });
     expect(await registry.metrics()).toMatch(/judge_sandbox_failures_total(?:\{.*\})? 1\n/);
   });
@@ -83,15 +82,19 @@ describe('a Kubernetes sandbox whose pod is lost', () => {
     const on = await startCluster();
     const opened = await open(on);
     const source = 'import time\nn = input()\nprint(n)\nif n == "2": time.sleep(60)';
-    const judgement = judge(
-      opened,
-      source,
-      ['1', '2', '3'].map((n) => printing(n, n)),
-      { wallMs: 60_000 },
-    );
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    await on.killForMemory(on.pods.names[0] ?? '');
-    expect(await judgement).toMatchObject({
+    const tests = ['1', '2', '3'].map((n) => printing(n, n));
+    let killed = false;
+    const killing: Sandbox = {
+      ...opened,
+      async *execute(job, signal) {
+        for await (const event of opened.execute(job, signal)) {
+          yield event;
+          if (event.kind === 'ran' && !killed) void on.killForMemory(on.pods.names[0] ?? '');
+          killed ||= event.kind === 'ran';
+        }
+      },
+    };
+    expect(await judge(killing, source, tests, { wallMs: 60_000 })).toMatchObject({
       verdict: Verdict.MEMORY_LIMIT,
       fates: [
         { verdict: Verdict.ACCEPTED },

@@ -51,8 +51,8 @@ describe('a Kubernetes sandbox that cannot start', () => {
         },
       ],
     });
-    await expect(open(on, { startMs: 500 })).rejects.toThrow(
-      /^No pods to run programs in: Pod judge-runner-\w+ of image backsight\/judge:local does not run after 0.5 s: it is Pending on no node yet, PodScheduled is False \(Unschedulable: 0\/3 nodes are available: 3 Insufficient cpu\.\)/,
+    await expect(open(on, { startMs: 2000 })).rejects.toThrow(
+      /^No pods to run programs in: Pod judge-runner-\w+ of image backsight\/judge:local does not run after 2 s: it is Pending on no node yet, PodScheduled is False \(Unschedulable: 0\/3 nodes are available: 3 Insufficient cpu\.\)/,
     );
   });
 
