@@ -15,7 +15,7 @@ import { type Workload, workloads } from './workloads.js';
 
 /** How to bench. */
 export interface BenchOptions extends OpenBenchedOptions {
-  /** Length of one phase, in seconds. */
+  /** How long each workload runs on either side; 0 runs none. */
   readonly seconds: number;
   readonly slots: number;
   /** Of the bare processes; by default the distribution's. */
@@ -54,7 +54,8 @@ export async function bench(options: BenchOptions): Promise<boolean> {
         print(`${kind}: ${tierOf(opened.sandbox)}, ${options.slots} slots`);
       }
     }
-    for (const workload of workloads) await benchWorkload(python.path, benched, workload, options);
+    for (const workload of options.seconds > 0 ? workloads : [])
+      await benchWorkload(python.path, benched, workload, options);
     for (const { kind, sandbox } of benched) {
       print(`\n${kind}`);
       kept = (await benchKills(sandbox, options)) && (await benchSoak(sandbox, options)) && kept;

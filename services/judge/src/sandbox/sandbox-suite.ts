@@ -79,7 +79,7 @@ function standTrials(candidate: Candidate): void {
     expect(sandbox.languages[0]?.name).toBe('python');
     for (const { name } of sandbox.languages)
       expect(breachOf(await examine(sandbox, name, never))).toBeUndefined();
-  });
+  }, 120_000);
 
   it.each(some(attacks))('contains $name', async (attack) => {
     // Another submission runs meanwhile, in the slot beside it or the one that the last attack had, and must not notice.
