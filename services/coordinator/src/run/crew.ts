@@ -53,6 +53,8 @@ export class Crew {
   readonly #names = new Map<number, string>();
   /** Those that have the policy's weights of now. */
   readonly #synced = new Set<FollowerWatch>();
+  /** Those that were there when the policy came to have them, and have been since. */
+  readonly #waiting = new Set<FollowerWatch>();
   /** Nobody is waited for until a follower has the policy's weights again. */
   #gaveUp = false;
   #current: (Weights & { readonly sinceMs: number }) | undefined;
@@ -77,6 +79,8 @@ export class Crew {
     this.#names.set(version, weightsId);
     this.#current = { version, weightsId, sinceMs };
     this.#synced.clear();
+    this.#waiting.clear();
+    for (const follower of this.#followers) if (follower.weights !== undefined) this.#waiting.add(follower);
     for (const follower of this.#followers) this.#compare(follower);
     this.#changes.emit('change');
   }
@@ -180,6 +184,7 @@ export class Crew {
       },
       onAway: () => {
         this.#synced.delete(follower);
+        this.#waiting.delete(follower);
         this.#changes.emit('change');
       },
     };
@@ -197,7 +202,8 @@ export class Crew {
     if (!has || this.#synced.has(follower)) return;
     this.#synced.add(follower);
     this.#gaveUp = false;
-    this.#syncSeconds.push((performance.now() - current.sinceMs) / 1000);
+    // Of one that was away, the time would tell how long it was.
+    if (this.#waiting.delete(follower)) this.#syncSeconds.push((performance.now() - current.sinceMs) / 1000);
   }
 }
 
