@@ -41,7 +41,9 @@ export const rooms = ['libs', 'services', 'models', 'deploy'].flatMap((floor) =>
 export function depConstraints({ inTests }) {
   return Object.entries(allowedTypes).map(([type, allowed]) => ({
     sourceTag: `type:${type}`,
-    onlyDependOnLibsWithTags: [...allowed, ...(inTests ? ['testing', 'suite'] : [])].map((name) => `type:${name}`),
+    onlyDependOnLibsWithTags: [...allowed, ...(inTests ? ['testing', 'suite'] : [])].map(
+      (name) => `type:${name}`,
+    ),
   }));
 }
 
