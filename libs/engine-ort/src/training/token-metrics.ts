@@ -2,7 +2,7 @@ import { importanceRatio, type Objective, type PolicyGradient } from '@backsight
 import { tokenOutputs } from '../objective/objective-graph.js';
 import type { Outputs } from '../session.js';
 import type { Means } from './means.js';
-import type { ScaledExample } from './prepare.js';
+import { isDistilled, type ScaledExample } from './prepare.js';
 
 /** The terms of a mini-batch's loss, aggregated, before the objective's weights. */
 export interface TermLosses {
@@ -39,13 +39,14 @@ export function addTokens(run: {
   const { distillation, policyGradient, likelihood } = objective;
   const read = columns(objective, run.outputs);
   let n = 0;
-  for (const { example, tokenScale, oldLogprobs, rolloutWeights, taught } of examples) {
+  for (const { example, tokenScale, oldLogprobs, rolloutWeights } of examples) {
+    const distilled = isDistilled(objective, example);
     for (let t = 0; t < example.completionIds.length; t++, n++) {
       const logprob = read.logprobs(n);
       const logRatio = logprob - (oldLogprobs[t] ?? 0);
       const factor = tokenScale * (rolloutWeights[t] ?? 1);
       means.add(tokenMetrics.entropy, read.entropies(n));
-      if (distillation && taught) {
+      if (distillation && distilled) {
         losses.distillation += factor * example.distillationWeight * read.distillation(n);
         const teacherLogRatio = read.teacher(n) - logprob;
         means.add(tokenMetrics.teacherStudentLogRatio, teacherLogRatio);

@@ -293,6 +293,24 @@ describe('trainStep teachers', () => {
     expect(report.metrics['self_distillation/teacher_student_log_ratio_mean']).not.toBe(0);
   });
 
+  it('tells of the teacher by the examples that it teaches, and not by those whose distillation weighs nothing', async () => {
+    const ratios = async (given: readonly TrainExample[]) => {
+      const engine = await engines.load();
+      const objective = { ...plan.objective, likelihood: { weight: 1 } };
+      const { metrics } = await engine.trainStep({ ...plan, miniBatches: 1, objective }, given, never);
+      return Object.entries(metrics).filter(([name]) => name.startsWith('self_distillation/teacher_student'));
+    };
+    const taught = examples.filter(({ teacherPromptIds }) => teacherPromptIds.length > 0);
+    const [first, ...others] = taught;
+    const weightless = others.map((example) => ({ ...example, distillationWeight: 0 }));
+    const alone = await ratios([first!]);
+    expect(alone).toHaveLength(2);
+    expect(await ratios([first!, ...weightless])).toEqual(
+      alone.map(([name, value]) => [name, expect.closeTo(value, 5)]),
+    );
+    expect(await ratios(taught)).not.toEqual(alone.map(([name, value]) => [name, expect.closeTo(value, 5)]));
+  });
+
   it('mixes a trust region of the initial and the live weights', async () => {
     const losses = async (teacher: TeacherSettings) => {
       const engine = await engines.load();
