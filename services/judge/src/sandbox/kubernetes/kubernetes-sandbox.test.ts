@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
-import { IsolationTier, Verdict } from '@backsight/contract/judge';
+import { CheckerKind, IsolationTier, Verdict } from '@backsight/contract/judge';
+import { judgeSubmission } from '../../judging/judge-submission.js';
+import { program, trialLimits } from '../../trials/trial.js';
 import { slotPids } from '../leftovers.js';
 import type { SecurityLevel } from './fake-cluster/admission.js';
-import { judge, openOn, oneClusterPerTest, printing } from './fake-cluster/on-fake-cluster.js';
+import { judge, never, openOn, oneClusterPerTest, printing } from './fake-cluster/on-fake-cluster.js';
 import { testRunner } from './kubernetes-candidate.js';
 import { instanceLabel, type NodeProfiles } from './runner-pod.js';
 
@@ -81,6 +83,45 @@ describe('openKubernetesSandbox', () => {
     expect(await judge(opened, 'print(1)', [printing('1')])).toMatchObject({ verdict: Verdict.ACCEPTED });
     const stranger = { access: { ...on.access, tls: { ca: (await selfSigned()).cert } } };
     await expect(openOn(stranger)).rejects.toThrow(/cannot be reached to list pods \(.*SELF_SIGNED/);
+  });
+
+  it('lets a program talk with an interactor, which gets a pod of its own', async () => {
+    const on = await startCluster();
+    const opened = await open(on);
+    const bisecting = program`
+      low, high = 1, 100
+      while True:
+          guess = (low + high) // 2
+          print(guess, flush=True)
+          said = input()
+          if said == 'right': break
+          low, high = (guess + 1, high) if said == 'more' else (low, guess - 1)
+    `;
+    const interactor = program`
+      import sys
+      number = int(open(sys.argv[1]).read())
+      while True:
+          guess = int(input())
+          if guess == number:
+              print('right', flush=True)
+              sys.exit(0)
+          print('more' if guess < number else 'less', flush=True)
+    `;
+    const judgement = await judgeSubmission(
+      opened,
+      {
+        language: 'python',
+        source: bisecting,
+        tests: [{ kind: 'interactive', input: '42', expected: '', hidden: false }],
+        checker: { kind: CheckerKind.TRIMMED_LINES, absoluteTolerance: 0, relativeTolerance: 0 },
+        interactor: { language: 'python', source: interactor },
+        limits: { ...trialLimits, wallMs: 20_000 },
+        stopAtFirstFailure: false,
+      },
+      never,
+    );
+    expect(judgement).toMatchObject({ verdict: Verdict.ACCEPTED });
+    expect(on.pods.names).toHaveLength(2);
   });
 
   it('carries megabytes in and out, whole', async () => {
