@@ -125,13 +125,13 @@ describe('every checker', () => {
     ['a list', `[${'1,'.repeat(long)}1]`, '[1]'],
     ['a nest', '['.repeat(long), '[]'],
   ])('is done soon with very many characters of %s', (_name, actual, expected) => {
-    const started = performance.now();
+    const started = process.cpuUsage();
     const kinds = Object.values(CheckerKind).filter((kind) => kind !== CheckerKind.PROGRAM);
     for (const kind of [...kinds, 'live-code-bench'] as const) {
       const by: Checker = { kind, absoluteTolerance: 0, relativeTolerance: 0 };
       acceptsOutput(by, Buffer.from(actual), expected);
       acceptsResult(by, actual, expected);
     }
-    expect(performance.now() - started).toBeLessThan(5000);
+    expect(process.cpuUsage(started).user / 1000).toBeLessThan(5000);
   });
 });

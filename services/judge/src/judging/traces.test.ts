@@ -139,7 +139,7 @@ describe('readTrace', () => {
   });
 
   it('is quick with a megabyte of anything', () => {
-    const started = performance.now();
+    const started = process.cpuUsage();
     for (const piece of [
       'panic: x [',
       '\tat Main.f(Main.java:1)\n',
@@ -149,6 +149,6 @@ describe('readTrace', () => {
     ])
       for (const language of ['java', 'rust', 'go', 'cpp'])
         read(language, piece.repeat((1 << 20) / piece.length));
-    expect(performance.now() - started).toBeLessThan(2000);
+    expect(process.cpuUsage(started).user / 1000).toBeLessThan(2000);
   });
 });
