@@ -10,7 +10,7 @@ export interface ContainerSettings {
   readonly command: readonly string[];
   /** User and group, inside and on the machine. */
   readonly user: number;
-  /** For example `runsc`; by default the daemon's own. */
+  /** For example `kata`; by default the daemon's own. */
   readonly runtime: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly bounds: ContainerBounds;

@@ -4,7 +4,7 @@ import { Duplex, PassThrough } from 'node:stream';
 import type Docker from 'dockerode';
 import { z } from 'zod';
 import { encodeFrame } from '../frames.js';
-import { SandboxFailure } from '../sandbox.js';
+import { NoSandbox, SandboxFailure } from '../sandbox.js';
 import { forwardLines, type SlotChannel, slotCommand } from '../slot-channel.js';
 import { SlotProcess } from '../slot-process.js';
 import { type ContainerBounds, containerOptions, resourcesOf } from './container-options.js';
@@ -70,6 +70,7 @@ export class SlotContainer {
       return new SlotContainer(slot, image, compiling ?? undefined, container, bounds);
     } catch (error) {
       if (container !== undefined) await removeContainer(container);
+      if (error instanceof NoSandbox) throw nothingIsolates(error, runtime);
       if (statusOf(error) === undefined) throw error;
       throw new SandboxFailure(`Docker starts no container: ${reasonOf(error)}`, { cause: error });
     }
@@ -99,6 +100,17 @@ export class SlotContainer {
     this.removal ??= removeContainer(this.container);
     await this.removal;
   }
+}
+
+/** What the slot says that cannot keep programs apart, in words for whoever runs containers. */
+function nothingIsolates(error: NoSandbox, runtime: string | undefined): NoSandbox {
+  const [, why = error.message] = /\(([^)]+)\)/.exec(error.message) ?? [];
+  const where = runtime === undefined ? 'its containers' : `containers of runtime ${runtime}`;
+  return new NoSandbox(
+    `Nothing keeps one program from the next in ${where} (${why}): Docker's machine must allow user namespaces, and the ` +
+      'runtime mounts inside them.',
+    { cause: error },
+  );
 }
 
 /** Its streams, before it runs. */

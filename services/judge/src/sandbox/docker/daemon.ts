@@ -9,7 +9,7 @@ export interface DaemonSettings {
   /** `/path`, `unix:///path` or `tcp://host:port`. */
   readonly socket: string;
   readonly image: string;
-  /** A runtime that the daemon knows, for example `runsc`; by default its own. */
+  /** A runtime that the daemon knows, for example `kata`; by default its own. */
   readonly runtime: string | undefined;
 }
 

@@ -41,14 +41,8 @@ const artefactBytes = 1 << 28;
 const SIGSYS = 31;
 /** A warm container is replaced after so many submissions, whatever became of them. */
 const warmUses = 500;
-/** Runtimes that give a container a kernel of its own: gVisor's, and Kata's. */
-const ownKernel = new Set([
-  'runsc',
-  'kata',
-  'kata-runtime',
-  'io.containerd.kata.v2',
-  'io.containerd.runsc.v1',
-]);
+/** Runtimes that give a container a Linux of its own. */
+const ownKernel = new Set(['kata', 'kata-runtime', 'io.containerd.kata.v2']);
 
 /** Starts the containers. Throws NoSandbox, with one sentence, where there is no daemon or no image of this version. */
 export async function openDockerSandbox(options: DockerSandboxOptions): Promise<Sandbox> {
@@ -72,7 +66,10 @@ export async function openDockerSandbox(options: DockerSandboxOptions): Promise<
   } catch (error) {
     await containers.close();
     if (!(error instanceof SandboxFailure)) throw error;
-    throw new NoSandbox(`Image ${options.image} runs no programs: ${error.message}.`, { cause: error });
+    const where = options.runtime === undefined ? '' : ` under runtime ${options.runtime}`;
+    throw new NoSandbox(`Image ${options.image} runs no programs${where}: ${error.message}.`, {
+      cause: error,
+    });
   }
 
   const artefacts = new ArtefactCache(artefactBytes);
