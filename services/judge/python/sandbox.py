@@ -14,7 +14,7 @@ import shutil
 import signal
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import warden
@@ -24,6 +24,7 @@ from channel import Channel
 from dialogue import Abandoned, Dialogue
 from limits import Limits
 from program import KINDS
+from submission import Run, Submission, in_memory
 from warden import Keep
 from zygote import clone_sandbox
 
@@ -54,32 +55,6 @@ class Sandboxes:
     proc: int  # descriptor of a /proc that shows them
     groups: SlotGroups | None
     wrapping: Wrapping | None = None  # where bubblewrap makes them
-
-
-@dataclass(frozen=True)
-class Submission:
-    """A program and what comes with it."""
-
-    language: str
-    source: bytes
-    artefact: bytes  # of an earlier compilation; empty for none
-    files: list[tuple[str, bytes]]
-    arguments: list[str]
-
-
-@dataclass
-class Run:
-    """What became of one run."""
-
-    outputs: tuple[bytearray, ...] = field(default_factory=lambda: (bytearray(), bytearray(), bytearray()))
-    over: bool = False  # more output than allowed
-    exit: int | None = None
-    signal: int | None = None
-    limit: str = ""  # the limit that decides: "cpu", "wall", "memory", "output"
-    cpu_seconds: float = 0.0
-    wall_seconds: float = 0.0
-    peak_bytes: int = 0
-    clean: bool = False  # whether the sandbox can serve another run
 
 
 class Sandbox:
@@ -123,7 +98,7 @@ class Sandbox:
         assert self._channel is not None
         kills = self._groups.out_of_memory_kills() if self._groups else 0
         contents = [submission.source, submission.artefact, *(content for _, content in submission.files)]
-        handed = [_in_memory(content) for content in contents]
+        handed = [in_memory(content) for content in contents]
         paths = [path for path, _ in submission.files]
         names = {"language": submission.language, "files": paths, "arguments": submission.arguments}
         self._channel.send(marshal.dumps(names), handed)
@@ -222,7 +197,7 @@ class Sandbox:
         """Orders a run; the reading ends of its standard output, standard error and report."""
         assert self._channel is not None
         pipes = [os.pipe() for _ in range(3)]
-        given = _in_memory(payload) if self._dialogue is None else self._dialogue.open()
+        given = in_memory(payload) if self._dialogue is None else self._dialogue.open()
         theirs = [given, *(writing for _, writing in pipes)]
         user = self._sandboxes.keep.user
         if user is not None:
@@ -393,16 +368,6 @@ class Sandbox:
 
 def _trouble(message: str) -> dict[str, Any]:
     return {"type": "", "message": message, "lines": []}
-
-
-def _in_memory(content: bytes) -> int:
-    """A file without a name that holds content; its descriptor, at the start."""
-    file = os.memfd_create("sandbox")
-    view = memoryview(content)
-    while view:
-        view = view[os.write(file, view) :]
-    os.lseek(file, 0, os.SEEK_SET)
-    return file
 
 
 def _map_user(proc: int, pid: int) -> None:

@@ -19,7 +19,8 @@ from dialogue import Abandoned, Dialogue, skip
 from every_language import LANGUAGES
 from languages import COMPILE_LIMITS
 from limits import Limits
-from sandbox import Run, Sandbox, SandboxFailed, Sandboxes, Submission
+from sandbox import Sandbox, SandboxFailed, Sandboxes
+from submission import Run, Submission
 
 
 def serve(requests: int, answers: int, zygote: Channel, sandboxes: Sandboxes) -> None:
