@@ -49,14 +49,17 @@ export async function findToolchains(
     if (version !== undefined) found.push({ name: 'javascript', version, path, runs: interpreted });
     else if (languages !== undefined) throw new NoSandbox(`No Node.js: ${path} is missing or does not run.`);
   }
-  for (const { search, name, install, make } of compiled) {
-    if (!wanted.includes(search.language)) continue;
-    const made = await make(await findCompiler(search, places, machine), places, machine);
-    if (typeof made !== 'string') found.push(made);
-    else if (languages !== undefined || places.set?.[search.language] !== undefined)
-      throw new NoSandbox(missing(name, made, install, search.language));
-  }
-  return found;
+  const others = await Promise.all(
+    compiled
+      .filter(({ search }) => wanted.includes(search.language))
+      .map(async ({ search, name, install, make }) => {
+        const made = await make(await findCompiler(search, places, machine), places, machine);
+        if (typeof made !== 'string') return [made];
+        if (languages === undefined && places.set?.[search.language] === undefined) return [];
+        throw new NoSandbox(missing(name, made, install, search.language));
+      }),
+  );
+  return [...found, ...others.flat()];
 }
 
 const interpreted = ['stdio', 'call', 'check', 'dialogue'] as const;
