@@ -54,6 +54,7 @@ const accepted = [
   ],
   ['a test that imports testing', 'services/policy/src/x.test.ts', '@backsight/testing'],
   ['a test that imports conformance', 'services/policy/src/x.test.ts', '@backsight/conformance'],
+  ['the command line that imports suites', 'services/cli/src/x.ts', '@backsight/conformance/suites'],
   ['a test of the algorithm that imports fast-check', 'libs/sdpo/src/x.test.ts', 'fast-check'],
   ['the algorithm importing its own file', 'libs/sdpo/src/x.ts', './objective.js'],
   ['onnxruntime-node in engine-ort', 'libs/engine-ort/src/x.ts', 'onnxruntime-node'],
