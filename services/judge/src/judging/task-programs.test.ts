@@ -307,6 +307,24 @@ where(`a task's own programs${missing === undefined ? '' : ` (skipped: ${missing
       expect(await judge(against(source, [test(1, 1)], echo))).toMatchObject({ passed: 1 });
     });
 
+    it('may go on speaking to a program that has stopped listening', async () => {
+      const speaking = python(program`
+        import sys
+        print(1, flush=True)
+        word = input()
+        print('z' * 1_000_000, flush=True)
+        sys.exit(0 if word == 'done' and sys.stdin.read() == '' else 1)
+      `);
+      const source = program`
+        import os, time
+        input()
+        os.close(0)
+        print('done', flush=True)
+        time.sleep(0.2)
+      `;
+      expect(await judge(against(source, [test(1, 1)], speaking))).toMatchObject({ passed: 1 });
+    });
+
     it('is gone with the program when nobody wants the answer any more', async () => {
       const gone = new AbortController();
       const judged = judge(against('input()\nimport time\ntime.sleep(60)'), gone.signal);
