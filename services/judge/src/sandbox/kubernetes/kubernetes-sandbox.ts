@@ -108,6 +108,8 @@ export async function openKubernetesSandbox(options: KubernetesSandboxOptions): 
 
     async *execute(job: SandboxJob, signal: AbortSignal): AsyncGenerator<SandboxEvent, void, void> {
       const runners = job.companion === true ? companions : pool;
+      // The pod of the program that it will talk with has to be there first: the companion's clock runs while it waits.
+      if (job.companion === true) pool.give(await pool.take(signal));
       const { version = '' } = toolchains.find(({ name }) => name === job.language) ?? {};
       const key = artefactKey(job.language, version, job.source);
       let told = 0;

@@ -51,6 +51,8 @@ export class Runner {
   private readonly execs = new Set<PodExec>();
   private readonly ends: ExecEnd[] = [];
   private usability = true;
+  /** What a slot last wrote to standard error. */
+  private lastWords = '';
   private lose: () => void = () => undefined;
   private deletion: Promise<void> | undefined;
 
@@ -96,9 +98,14 @@ export class Runner {
     if (known?.usable === true) return known;
     const { options } = this.start;
     const settings = { isolation: 'zygote', bubblewrap: '', user: options.user, language, toolchains };
-    const slot = await SlotProcess.greet(
-      this.channel(await this.exec(runnerSlotCommand(options, settings), signal)),
-    );
+    const exec = await this.exec(runnerSlotCommand(options, settings), signal);
+    const slot = await SlotProcess.greet(this.channel(exec)).catch(async (error: unknown) => {
+      if (!(error instanceof SandboxFailure)) throw error;
+      const { words } = await this.inquire();
+      throw new SandboxFailure(`no slot starts in pod ${this.name}, which ${words}; ${this.lastWords}`, {
+        cause: error,
+      });
+    });
     this.slots.set(language, slot);
     return slot;
   }
@@ -144,7 +151,10 @@ export class Runner {
 
   /** A slot over the streams of its command; whatever ends one slot ends the runner. */
   private channel(exec: PodExec): SlotChannel {
-    forwardLines(exec.stderr, this.start.onComplaint);
+    forwardLines(exec.stderr, (line) => {
+      this.lastWords = line;
+      this.start.onComplaint(line);
+    });
     this.execs.add(exec);
     const ended = exec.ended.then((end) => {
       this.execs.delete(exec);
