@@ -25,3 +25,5 @@ def test_the_suite_passes(command: list[str], tmp_path: Path) -> None:
         assert report["failed"] == 0
         assert report["passed"] > 40
         assert [each["name"] for each in report["results"] if each["fate"] == "not-offered"] == []
+        # A launcher that is killed would leave its ranks behind; told to stop, torchrun itself ends with 1.
+        assert room.stop() == (0 if command is TORCH else 1)
