@@ -42,6 +42,9 @@ export function kubernetesCandidate(): Candidate {
         startMs: 30_000,
         languages: undefined,
         onComplaint: () => undefined,
+      }).catch(async (error: unknown) => {
+        await opened.stop();
+        throw error;
       });
       return {
         ...sandbox,
