@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import marshal
+import math
 import os
 import select
 import shutil
@@ -17,6 +18,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import processes
 import warden
 from bubblewrap import Wrapping
 from cgroups import SlotGroups
@@ -168,7 +170,7 @@ class Sandbox:
         """Kills the whole sandbox and waits until it is gone."""
         if self._pid is not None:
             # Where bwrap made it, the warden is not our child until bwrap is dead.
-            wardens = _children(self._sandboxes.proc, self._pid) if self._sandboxes.keep.wrapped else []
+            wardens = processes.children(self._sandboxes.proc, self._pid) if self._sandboxes.keep.wrapped else []
             try:
                 (os.kill if self._sandboxes.keep.isolated else os.killpg)(self._pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -252,10 +254,17 @@ class Sandbox:
         feeding: int | None = None
         look_at = started + cpu
         ends_at = started + wall
+        used_at_end = math.inf  # CPU seconds, when last looked at the end of its time
         while True:
             now = time.monotonic()
             if now >= ends_at and draining is not None:
-                ends_at = started + min(wall + self._waited_for_cpu(), _MOST_STRETCH * wall)
+                latest = started + _MOST_STRETCH * wall
+                ends_at = min(started + wall + self._waited_for_cpu(), latest)
+                used = self._cpu_clock()
+                if now >= ends_at and used - used_at_end < _LONGEST_NAP / 2 and self._is_ready():
+                    # The kernel counts a wait for the machine when it is over; this one lasts.
+                    ends_at = min(now + _LONGEST_NAP, latest)
+                used_at_end = used
             wall_left = ends_at - now
             if now >= look_at or wall_left <= 0:
                 self._cpu_seen = self._cpu_clock() - before
@@ -307,29 +316,25 @@ class Sandbox:
         """
         for pid in self._run_pids():
             try:
-                return max(self._thread_waits(pid), default=0) / 1e9
+                return max(processes.thread_waits(self._sandboxes.proc, pid), default=0) / 1e9
             except OSError:
                 continue  # just gone, or a kernel that does not count
         return 0.0
 
-    def _thread_waits(self, pid: int) -> list[int]:
-        """Nanoseconds that each thread of a process was ready to run and did not."""
-        tasks = os.open(f"{pid}/task", os.O_RDONLY | os.O_DIRECTORY, dir_fd=self._sandboxes.proc)
-        try:
-            waits: list[int] = []
-            for thread in os.listdir(tasks):
-                file = os.open(f"{thread}/schedstat", os.O_RDONLY, dir_fd=tasks)
-                with open(file, encoding="ascii") as schedstat:
-                    waits.append(int(schedstat.read().split()[1]))
-            return waits
-        finally:
-            os.close(tasks)
+    def _is_ready(self) -> bool:
+        """Whether a thread of the run's first process runs, or would if the machine let it."""
+        for pid in self._run_pids()[:1]:
+            try:
+                return "R" in processes.thread_states(self._sandboxes.proc, pid)
+            except OSError:
+                return False  # just gone
+        return False
 
     def _run_pids(self) -> list[int]:
         """The children of the warden: the run's first process before any orphans."""
-        children = _children(self._sandboxes.proc, self._pid)
+        children = processes.children(self._sandboxes.proc, self._pid)
         if self._sandboxes.keep.wrapped and children:
-            return _children(self._sandboxes.proc, children[0])  # the warden stands between
+            return processes.children(self._sandboxes.proc, children[0])  # the warden stands between
         return children
 
     def _receive(self) -> bytes:
@@ -376,15 +381,6 @@ def _map_user(proc: int, pid: int) -> None:
         file = os.open(f"{pid}/{name}", os.O_WRONLY, dir_fd=proc)
         os.write(file, text.encode())
         os.close(file)
-
-
-def _children(proc: int, pid: int | None) -> list[int]:
-    try:
-        file = os.open(f"{pid}/task/{pid}/children", os.O_RDONLY, dir_fd=proc)
-    except OSError:
-        return []
-    with open(file, encoding="ascii") as children:
-        return [int(child) for child in children.read().split()]
 
 
 def _close_all(descriptors: list[int]) -> None:
