@@ -22,7 +22,12 @@ export function callIdentity(logger: Logger, metrics: CallMetrics): ServerMiddle
     let code = 'CANCELLED'; // what remains when the caller drops a stream: neither an answer nor an error
     context.header.set(requestIdKey, requestId);
     try {
-      const answer = yield* call.next(call.request, { ...context, requestId, caller: callerOf(context), logger: log });
+      const answer = yield* call.next(call.request, {
+        ...context,
+        requestId,
+        caller: callerOf(context),
+        logger: log,
+      });
       code = 'OK';
       return answer;
     } catch (error) {
