@@ -14,6 +14,7 @@ export interface Seed {
 /**
  * Adds to the graph the gradients of the seeds' scalar with respect to `targets` (reverse mode), in the targets' order.
  *
+ * `sums` are inputs of the graph that the gradients of targets are added to, before anything earlier is differentiated.
  * Targets are independent variables: no gradient goes through one into another. Only nodes between the targets and the
  * seeds are differentiated; an operator there without a derivative is an error. Segments of the graph come one after the other,
  * and a recomputed one is computed again first.
@@ -22,10 +23,11 @@ export function differentiate(
   graph: Graph,
   seeds: readonly Seed[],
   targets: readonly Value[],
+  sums: ReadonlyMap<Value, Value> = new Map(),
 ): readonly Value[] {
   const leaves = new Set(targets);
   const influenced = new Set(targets);
-  const gradients = new Gradients(graph, leaves);
+  const gradients = new Gradients(graph, leaves, sums);
   for (const { value, gradient } of seeds) gradients.contribute(value, gradient);
   new Backward(graph, gradients, leaves, influenced).run([...graph.nodes], [...graph.segments]);
   return targets.map((target) => {

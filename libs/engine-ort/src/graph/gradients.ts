@@ -1,5 +1,5 @@
 import type { Graph } from './graph.js';
-import { addAll } from './ops/add.js';
+import { add, addAll } from './ops/add.js';
 import { describeValue, sameShape, type Value } from './value.js';
 
 /** The gradients found so far: a value that is used more than once collects one from each use. */
@@ -11,6 +11,8 @@ export class Gradients {
     private readonly graph: Graph,
     /** Values whose gradients stay in memory until the graph ends. */
     private readonly wanted: ReadonlySet<Value>,
+    /** What the gradients of wanted values are added to. */
+    private readonly sums: ReadonlyMap<Value, Value>,
   ) {}
 
   has(value: Value): boolean {
@@ -20,8 +22,16 @@ export class Gradients {
   contribute(value: Value, gradient: Value): void {
     if (!sameShape(value.shape, gradient.shape))
       throw new Error(`The gradient ${describeValue(gradient)} does not fit ${describeValue(value)}.`);
-    this.parts.set(value, [gradient, ...(this.parts.get(value) ?? [])]);
-    if (this.wanted.has(value)) this.recent.push(gradient);
+    if (this.wanted.has(value)) this.addAtOnce(value, gradient);
+    else this.parts.set(value, [gradient, ...(this.parts.get(value) ?? [])]);
+  }
+
+  /** Leaves nothing in memory beside the sum. */
+  private addAtOnce(value: Value, gradient: Value): void {
+    const before = this.parts.get(value)?.[0] ?? this.sums.get(value);
+    const sum = before === undefined ? gradient : add(this.graph, gradient, before);
+    this.parts.set(value, [sum]);
+    this.recent.push(sum);
   }
 
   /** The sum of what was contributed; `undefined` for a value without. */

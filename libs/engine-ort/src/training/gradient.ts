@@ -2,41 +2,40 @@ import { adapterTable, WeightSet } from '@backsight/engine';
 import type { Model } from '../transformer/model.js';
 import { viewOf } from '../transformer/parameters.js';
 import type { SequenceBatch } from '../transformer/sequences.js';
-import { differentiatedParameters, embeddedGradient, gradientOutput } from '../transformer/training-graph.js';
+import {
+  differentiatedParameters,
+  embeddedGradient,
+  gradientOutput,
+  gradientSum,
+} from '../transformer/training-graph.js';
 import { floatTensor, type Feeds, type Outputs } from '../session.js';
 
 /** The gradient of a mini-batch, summed over its micro-batches in the layout of what is trained: all weights or an adapter's factors. */
 export class GradientSum {
   /** Valid after `begin` and any number of runs. */
   readonly total: Float32Array;
-  private readonly intoTotal: Feeds;
-  /** Where runs after the first write, to be added. */
-  private part: { readonly values: Float32Array; readonly into: Feeds } | undefined;
-  private empty = true;
+  /** What the next run of a training graph adds to. */
+  readonly before: Feeds;
+  /** Where it must write, which is the same memory. */
+  readonly after: Feeds;
 
   constructor(
     private readonly model: Model,
     size: number,
   ) {
     this.total = new Float32Array(size);
-    this.intoTotal = this.outputsOver(this.total);
+    const parts = this.partsOf(this.total);
+    this.before = Object.fromEntries(parts.map(([name, part]) => [gradientSum(name), part]));
+    this.after = Object.fromEntries(parts.map(([name, part]) => [gradientOutput(name), part]));
   }
 
   /** Starts a mini-batch at zero. */
   begin(): void {
     this.total.fill(0);
-    this.empty = true;
   }
 
-  /** Where the next run of a training graph must write its gradients. */
-  get into(): Feeds {
-    return this.empty ? this.intoTotal : this.laterPart().into;
-  }
-
-  /** Adds what a run wrote. */
-  add(outputs: Outputs, batch: SequenceBatch): void {
-    if (!this.empty) addInto(this.total, this.laterPart().values);
-    this.empty = false;
+  /** Adds what a run has left to the host: the gradient of looked-up rows, where the embedding is large. */
+  addEmbedded(outputs: Outputs, batch: SequenceBatch): void {
     if (this.model.adapter === undefined && this.model.embeddingGradient === 'rows')
       this.addEmbeddedRows(outputs.floats(embeddedGradient), batch.paddedIds);
   }
@@ -51,34 +50,16 @@ export class GradientSum {
     });
   }
 
-  private laterPart() {
-    if (this.part === undefined) {
-      const values = new Float32Array(this.total.length);
-      this.part = { values, into: this.outputsOver(values) };
-    }
-    return this.part;
-  }
-
-  private outputsOver(flat: Float32Array): Feeds {
+  /** Tensors over stretches of the flat gradient, by the names of what is trained. */
+  private partsOf(flat: Float32Array): readonly (readonly [string, Feeds[string]])[] {
     const { config, embeddingGradient, adapter } = this.model;
     if (adapter !== undefined) {
       const { tensors } = new WeightSet(adapterTable(config, adapter), flat);
-      return Object.fromEntries(
-        [...tensors.values()].map(({ name, shape, values }) => [
-          gradientOutput(name),
-          floatTensor(values, shape),
-        ]),
-      );
+      return [...tensors.values()].map(({ name, shape, values }) => [name, floatTensor(values, shape)]);
     }
-    return Object.fromEntries(
-      differentiatedParameters(config, embeddingGradient).map((parameter) => [
-        gradientOutput(parameter.name),
-        floatTensor(viewOf(parameter, flat), parameter.shape),
-      ]),
-    );
+    return differentiatedParameters(config, embeddingGradient).map((parameter) => [
+      parameter.name,
+      floatTensor(viewOf(parameter, flat), parameter.shape),
+    ]);
   }
-}
-
-function addInto(total: Float32Array, part: Float32Array): void {
-  for (let i = 0; i < total.length; i++) total[i] = (total[i] ?? 0) + (part[i] ?? 0);
 }

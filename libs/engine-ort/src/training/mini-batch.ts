@@ -36,20 +36,22 @@ export class MiniBatch {
       ? { ...model.feeds(policy.base.flat), ...adapterFeeds(policy.adapter.factors) }
       : model.feeds(policy.student.flat);
     gradient.begin();
-    for (const batch of packSequences(this.scaled.map(studentSequence), model.microBatchTokens)) {
+    const batches = packSequences(this.scaled.map(studentSequence), model.microBatchTokens);
+    const plans = model.planTogether(batches.map(({ shape }) => shape));
+    for (const [i, batch] of batches.entries()) {
       signal.throwIfAborted();
       const session = await model.programs.training({
         ...trainingOptions(this.plan),
-        ...model.planMemory(batch.shape),
+        ...(plans[i] ?? model.planMemory(batch.shape)),
         embeddingGradient: model.embeddingGradient,
         ...(model.adapter && { adapter: model.adapter }),
       });
       const examples = batch.items.flatMap((item) => this.scaled[item] ?? []);
       const outputs = await session.run(
-        { ...weights, ...batch.feeds, ...this.tokenFeeds(batch, examples) },
-        gradient.into,
+        { ...weights, ...batch.feeds, ...this.tokenFeeds(batch, examples), ...gradient.before },
+        gradient.after,
       );
-      gradient.add(outputs, batch);
+      gradient.addEmbedded(outputs, batch);
       addTokens({ objective, outputs, examples, compareSampling, losses, means });
     }
     const { distillation, policyGradient, likelihood } = objective;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { testConfig } from '../test-model.js';
-import { planMemory } from './memory-plan.js';
+import { planMemory, planTogether } from './memory-plan.js';
 
 const limits = { activationBytes: 1e9, logits: 1e6 };
 const plan = (length: number, sequences: number, rows: number, vocabularySize = 1000) =>
@@ -27,5 +27,28 @@ describe('planMemory', () => {
       const { shares } = plan(16, 8, rows, 1e9);
       expect(shares * (shares - 1)).toBeLessThan(rows);
     }
+  });
+});
+
+describe('planTogether', () => {
+  const shape = (tokens: number, rows: number) => ({ length: tokens, tokens, rows });
+  const plans = (...rows: readonly number[]) =>
+    planTogether(
+      { ...testConfig, vocabularySize: 1000 },
+      rows.map((count) => shape(16, count)),
+      limits,
+    );
+
+  it('cuts the rows of all runs as those of the largest, so that one session serves them', () => {
+    expect(plans(4000, 1000).map(({ shares }) => shares)).toEqual([4, 4]);
+  });
+
+  it('leaves no share empty', () => {
+    expect(plans(4000, 15).map(({ shares }) => shares)).toEqual([4, 1]);
+  });
+
+  it('computes the layers of all again where one run must', () => {
+    const together = planTogether(testConfig, [shape(8192, 40), shape(16, 40)], limits);
+    expect(together.map(({ layers }) => layers)).toEqual(['recomputed', 'recomputed']);
   });
 });

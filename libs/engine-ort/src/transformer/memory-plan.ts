@@ -36,6 +36,25 @@ export function planMemory(config: ModelConfig, shape: RunShape, limits: MemoryL
   };
 }
 
+/**
+ * Plans runs that come one after the other: alike as far as they can be, so that one session serves them.
+ *
+ * A session keeps the memory of its largest run, and a training graph takes long to load.
+ */
+export function planTogether(
+  config: ModelConfig,
+  shapes: readonly RunShape[],
+  limits: MemoryLimits,
+): readonly MemoryPlan[] {
+  const plans = shapes.map((shape) => planMemory(config, shape, limits));
+  const layers = plans.some((plan) => plan.layers === 'recomputed') ? 'recomputed' : 'kept';
+  const most = Math.max(1, ...plans.map(({ shares }) => shares));
+  return plans.map(({ shares }, i) => ({
+    layers,
+    shares: (shapes[i]?.rows ?? 0) < most ** 2 ? shares : most,
+  }));
+}
+
 /** About what all layers hold between forward and backward, in bytes. */
 function activationBytes(config: ModelConfig, { length, tokens }: RunShape): number {
   const { hiddenSize, intermediateSize, heads, keyValueHeads, headDim, layers } = config;

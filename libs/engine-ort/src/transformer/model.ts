@@ -4,6 +4,7 @@ import { floatTensor, idTensor, type Feeds } from '../session.js';
 import {
   memoryLimits,
   planMemory,
+  planTogether,
   type MemoryLimits,
   type MemoryPlan,
   type RunShape,
@@ -61,6 +62,11 @@ export class Model {
   /** How a run of this shape keeps within the model's memory. */
   planMemory(shape: RunShape): MemoryPlan {
     return planMemory(this.config, shape, this.memory);
+  }
+
+  /** How runs of these shapes, one after the other, keep within it. */
+  planTogether(shapes: readonly RunShape[]): readonly MemoryPlan[] {
+    return planTogether(this.config, shapes, this.memory);
   }
 
   /** The final hidden states that predict each completion token, per sequence. Shape [T, D] each. */

@@ -30,12 +30,17 @@ export function gradientOutput(parameter: string): string {
   return `gradient of ${parameter}`;
 }
 
+/** Name of the input with what that gradient is added to, over the same memory. */
+export function gradientSum(parameter: string): string {
+  return `sum of gradients of ${parameter}`;
+}
+
 /** Name of the output with the gradient of the looked-up rows, where the host adds them up. Shape [B*T, D]. */
 export const embeddedGradient = 'gradient of embedded rows';
 
 /**
  * Forward and backward in one graph: reads weights, sequences and per-token figures, writes per-token losses and the
- * gradient of every parameter that is trained.
+ * gradient of every parameter that is trained, added to that of earlier runs.
  */
 export function trainingGraph(config: ModelConfig, options: TrainingGraphOptions): Graph {
   const graph = new Graph();
@@ -46,12 +51,15 @@ export function trainingGraph(config: ModelConfig, options: TrainingGraphOptions
     head(graph, config, { ...options, frozenOutput: adapter !== undefined }, hidden, weights.output),
   );
   const targets = new Map<string, Value>();
+  const sums = new Map<Value, Value>();
   for (const name of trainedNames(config, options)) {
     const value = graph.inputs.find((input) => input.name === name);
-    if (value !== undefined) targets.set(gradientOutput(name), value);
+    if (value === undefined) continue;
+    targets.set(gradientOutput(name), value);
+    sums.set(value, graph.input(gradientSum(name), value.dtype, value.shape));
   }
   if (adapter === undefined && options.embeddingGradient === 'rows') targets.set(embeddedGradient, embedded);
-  const gradients = differentiate(graph, seeds, [...targets.values()]);
+  const gradients = differentiate(graph, seeds, [...targets.values()], sums);
   [...targets.keys()].forEach((name, i) => {
     const value = gradients[i];
     if (value !== undefined) graph.output(name, value);
