@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -57,6 +58,9 @@ class Room:
     def __exit__(self, kind: object, *_: object) -> None:
         self.channel.close()
         if self.process.poll() is None:
+            # Ranks outlive a launcher that is killed: they are ended first.
+            for pid in self.ranks():
+                os.kill(pid, signal.SIGKILL)
             self.process.kill()
             self.process.wait()
         if kind is not None:
@@ -77,10 +81,13 @@ class Room:
         self._listener.join()
         raise AssertionError(f"The room ended with {self.process.returncode}:\n{''.join(self.said)}")
 
+    def ranks(self) -> list[int]:
+        """Process ids of the ranks: the launcher's children, in the order in which it started them."""
+        listing = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True, text=True)
+        return sorted(int(pid) for pid in listing.stdout.split())
+
     def rank(self, index: int) -> int:
-        """Process id of a rank: the launcher's children, in the order in which it started them."""
-        listing = subprocess.check_output(["ps", "-o", "pid=", "--ppid", str(self.process.pid)], text=True)
-        return sorted(int(pid) for pid in listing.split())[index]
+        return self.ranks()[index]
 
     def ended(self, timeout: float) -> tuple[int, str]:
         """Exit code and what was said on stderr, of a room that ends by itself."""

@@ -155,16 +155,16 @@ def fill(language_model: Any, source: FreshAdapter | dict[str, Tensor]) -> None:
 
     Fresh: B is zero and A uniform in +-1 / sqrt(in), as PEFT begins, from the numbers that the embedded engine draws.
     """
-    for stream, layer in enumerate(lora_layers(language_model)):
-        down, up = layer.lora_A[_NAME].weight, layer.lora_B[_NAME].weight
-        if isinstance(source, FreshAdapter):
-            drawn = torch.from_numpy(2 * uniforms(source.seed, down.numel(), stream) - 1)
-            down.copy_((drawn * (1 / math.sqrt(down.shape[1]))).view_as(down))
-            up.zero_()
     if isinstance(source, dict):
         for name, parameter in language_model.named_parameters():
             if is_factor(name):
                 parameter.copy_(source[plain_name(name)])
+        return
+    for stream, layer in enumerate(lora_layers(language_model)):
+        down = layer.lora_A[_NAME].weight
+        drawn = torch.from_numpy(2 * uniforms(source.seed, down.numel(), stream) - 1)
+        down.copy_((drawn * (1 / math.sqrt(down.shape[1]))).view_as(down))
+        layer.lora_B[_NAME].weight.zero_()
 
 
 def is_factor(name: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 
@@ -26,6 +26,10 @@ class Teacher:
         self._policy, self._settings, self._live = policy, settings, live
         self._heads: dict[str, Head] = {}
         self._token_budget = 0
+
+    def prepare(self) -> None:
+        """Reads or merges the weights that teach, if they are not at hand: ranks do so together, outside of any pass."""
+        self._sources()
 
     def teach(self, objective: Objective, examples: Sequence[TrainExample], token_budget: int) -> Teaching:
         """Reads the examples that are distilled, in micro-batches; the others get zeros. All ranks call it together."""
@@ -53,14 +57,14 @@ class Teacher:
     def has_heads(self) -> bool:
         return bool(self._heads)
 
-    def _sources(self) -> dict[str, Callable[[], AbstractContextManager[None]]]:
+    def _sources(self) -> Mapping[str, Callable[[], AbstractContextManager[None]]]:
         """Whose weights are read: one set, or, for a trust region, the initial ones and the live ones."""
         kind, policy = self._settings.kind, self._policy
-        own = policy.teacher if kind == "ema" else policy.initial
-        initial, live = partial(policy.as_teacher, own), partial(policy.as_student, self._live)
-        if kind == "trust-region":
-            return {"own": initial, "live": live}
-        return {"live": live} if kind == "live" else {"own": initial}
+        live = {"live": partial(policy.as_student, self._live)}
+        if kind == "live":
+            return live
+        own = {"own": partial(policy.as_teacher, policy.teacher if kind == "ema" else policy.initial)}
+        return own | live if kind == "trust-region" else own
 
     def moved(self) -> None:
         """The teacher's weights have changed."""

@@ -94,9 +94,7 @@ class Transaction:
         policy, plan = self._policy, self._plan
         with_room(policy.model.group, "the optimizer's moments", STATE_ADVICE, policy.make_moments)
         if plan.objective.distillation is not None:
-            _ = (
-                policy.teacher if plan.teacher.kind == "ema" else policy.initial
-            )  # ranks may have to read or merge it together
+            teacher.prepare()
         with self._stopwatch.measure("old_logprobs"):
             prepared = self._prepare()
         steps: list[StepReport] = []
