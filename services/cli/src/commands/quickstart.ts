@@ -29,7 +29,10 @@ export function addQuickstart(program: Command, context: Context): void {
       7100,
     )
     .option('--threads <n>', 'threads of the policy (default: all cores)', integer(1, 256))
-    .option('--sandbox <kind>', 'auto, zygote, bubblewrap, docker, kubernetes, or none, which runs programs unprotected')
+    .option(
+      '--sandbox <kind>',
+      'auto, zygote, bubblewrap, docker, kubernetes, or none, which runs programs unprotected',
+    )
     .option('--runs <folder>', 'where the run is recorded', 'runs')
     .option('--json', 'print the results as JSON, nothing else', false)
     .action(async (flags: Flags) => {

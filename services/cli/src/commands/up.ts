@@ -64,7 +64,10 @@ export function addUp(program: Command, context: Context): void {
       0,
     )
     .option('--threads <n>', 'threads of the policy (default: all cores)', integer(1, 256))
-    .option('--sandbox <kind>', 'auto, zygote, bubblewrap, docker, kubernetes, or none, which runs programs unprotected')
+    .option(
+      '--sandbox <kind>',
+      'auto, zygote, bubblewrap, docker, kubernetes, or none, which runs programs unprotected',
+    )
     .option('--json', 'print the addresses as JSON', false)
     .action(async (flags: Flags) => {
       if (flags.tasks.length + flags.toolTasks.length + flags.scienceTasks.length === 0)
