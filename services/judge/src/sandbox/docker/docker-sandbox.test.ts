@@ -190,20 +190,6 @@ where(`openDockerSandbox${missing === undefined ? '' : ` (skipped: ${missing})`}
     ]);
   });
 
-  it('gives every submission a container of its own where that is asked for', async () => {
-    const others = await own();
-    const strict = await open(true);
-    try {
-      expect(strict).toMatchObject({ name: 'docker-one-shot' });
-      const first = (await own()).filter((id) => !others.includes(id));
-      expect(first).toHaveLength(2);
-      for (let time = 0; time < 2; time++) expect(await verdictOn(strict, echo)).toBe(Verdict.ACCEPTED);
-      expect(await eventually(async () => !(await own()).some((id) => first.includes(id)))).toBe(true);
-    } finally {
-      await strict.close();
-    }
-  });
-
   it('serves nothing from an image that lacks what is asked for', async () => {
     await expect(open(false, { languages: ['python', 'cobol'] })).rejects.toThrow(
       /^Image \S+ has no cobol: make it anew where there is one, with "npm run judge:image", or leave/,
@@ -211,6 +197,21 @@ where(`openDockerSandbox${missing === undefined ? '' : ` (skipped: ${missing})`}
     await expect(open(false, { image: 'nobody/made-this:1' })).rejects.toThrow(
       /has no image nobody\/made-this:1/,
     );
+  });
+});
+
+where(`openDockerSandbox, one-shot${missing === undefined ? '' : ` (skipped: ${missing})`}`, () => {
+  it('gives every submission a container of its own where that is asked for', async () => {
+    const strict = await open(true);
+    try {
+      expect(strict).toMatchObject({ name: 'docker-one-shot' });
+      const first = await own();
+      expect(first).toHaveLength(2);
+      for (let time = 0; time < 2; time++) expect(await verdictOn(strict, echo)).toBe(Verdict.ACCEPTED);
+      expect(await eventually(async () => !(await own()).some((id) => first.includes(id)))).toBe(true);
+    } finally {
+      await strict.close();
+    }
   });
 });
 
