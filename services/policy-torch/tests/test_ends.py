@@ -91,6 +91,18 @@ def test_a_rank_that_dies_between_calls_ends_the_group(tmp_path: Path) -> None:
         assert refusal(room.stub.Describe, proto.DescribeRequest()).code == grpc.StatusCode.UNAVAILABLE
 
 
+def test_ranks_whose_launcher_is_killed_save_and_end(tmp_path: Path) -> None:
+    with Room(TWO_RANKS, tmp_path) as room:
+        train(room, plan(0), generate(room))
+        ranks = [room.rank(0), room.rank(1)]
+        room.process.kill()
+        begin = time.monotonic()
+        while any(alive(rank) for rank in ranks):
+            assert time.monotonic() - begin < 30
+            time.sleep(0.1)
+        assert (tmp_path / "checkpoints" / "stopped.json").is_file()
+
+
 def test_a_rank_that_hangs_ends_the_group_within_the_timeout(tmp_path: Path) -> None:
     with Room(TWO_RANKS, tmp_path, **WATCHED) as room:
         completions = generate(room)

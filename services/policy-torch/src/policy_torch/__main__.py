@@ -7,6 +7,8 @@ import logging
 import os
 import signal
 import sys
+import threading
+import time
 
 import torch
 
@@ -37,6 +39,7 @@ def main() -> int:
 
 
 def _work(config: PolicyConfig) -> int:
+    launcher = os.getppid()
     quiet_libraries()
     torch.set_num_threads(config.threads)
     try:
@@ -53,6 +56,8 @@ def _work(config: PolicyConfig) -> int:
     facts = {"model": core.model.card.name, "parameters": core.model.card.parameter_count, "device": str(device)}
     log.info("model loaded", extra={"facts": facts | {"ranks": group.size, "compute": str(model.compute)}})
     if group.rank == 0:
+        if group.size > 1:
+            threading.Thread(target=_stop_without, args=(launcher,), daemon=True).start()
         return asyncio.run(_serve(config, core, texts))
     # The launcher tells every rank to stop; rank 0 drains first and then says so.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -102,6 +107,14 @@ async def _serve(config: PolicyConfig, core: Core, texts: tuple[str, str, str]) 
         _end_broken(f"a rank of the group is lost, start the policy again: {_first_line(broken[0])}")
     core.group.leave()
     return 0 if unsaved is None else 1
+
+
+def _stop_without(launcher: int) -> None:
+    """Asks this process to stop once its launcher is gone: torchrun that is killed cannot tell its ranks."""
+    while os.getppid() == launcher:
+        time.sleep(1)
+    log.warning("the launcher is gone")
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 async def _save(config: PolicyConfig, core: Core, engine: Engine) -> Exception | None:
