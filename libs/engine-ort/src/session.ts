@@ -1,3 +1,4 @@
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { ExecutionProvider } from './execution-provider.js';
 import type { Graph } from './graph/graph.js';
@@ -30,13 +31,15 @@ export class Session {
   }
 
   /**
-   * Runs the graph. Outputs named in `into` are written to those tensors, the others to new memory.
+   * Runs the graph. Outputs named in `into` are written to those tensors, the others to new memory; onnxruntime-node copies
+   * either to new arrays, so a large output is dear, and `free` is for those.
    *
    * A run blocks the thread and cannot be cancelled: bound its work.
    */
   async run(feeds: Feeds, into: Feeds = {}): Promise<Outputs> {
     const fetches = Object.fromEntries(this.outputNames.map((name) => [name, into[name] ?? null]));
-    return new Outputs(await this.session.run(feeds, fetches));
+    const given = new Set(Object.values(into).map(bufferOf));
+    return new Outputs(await this.session.run(feeds, fetches), given);
   }
 
   async release(): Promise<void> {
@@ -46,7 +49,11 @@ export class Session {
 
 /** What one run computed. */
 export class Outputs {
-  constructor(private readonly values: InferenceSession.OnnxValueMapType) {}
+  constructor(
+    private readonly values: InferenceSession.OnnxValueMapType,
+    /** Memory that stays the caller's. */
+    private readonly given: ReadonlySet<ArrayBufferLike | undefined>,
+  ) {}
 
   /** The elements of a float32 output, row-major. */
   floats(name: string): Float32Array {
@@ -62,11 +69,33 @@ export class Outputs {
     throw new Error(`Output ${name} is not int64.`);
   }
 
+  /** Gives up all outputs' memory at once, which the collector would leave lying for a while; they cannot be read any more. */
+  free(): void {
+    const buffers = Object.values(this.values)
+      .map(bufferOf)
+      .filter((buffer): buffer is ArrayBuffer => buffer instanceof ArrayBuffer && !this.given.has(buffer));
+    nowhere.postMessage(undefined, [...new Set(buffers)]);
+  }
+
   private data(name: string): unknown {
     const tensor = this.values[name];
     if (tensor === undefined) throw new Error(`The session has no output ${name}.`);
     return tensor.data;
   }
+}
+
+/** A port whose other end is closed: memory that is handed to it is gone. */
+const nowhere = portToNowhere();
+
+function portToNowhere(): MessagePort {
+  const { port1, port2 } = new MessageChannel();
+  port2.close();
+  return port1;
+}
+
+/** The memory of a tensor of numbers. */
+function bufferOf({ data }: Tensor): ArrayBufferLike | undefined {
+  return ArrayBuffer.isView(data) ? data.buffer : undefined;
 }
 
 /** A float32 tensor over the given memory, which stays the caller's. */

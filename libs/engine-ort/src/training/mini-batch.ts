@@ -53,6 +53,7 @@ export class MiniBatch {
       );
       gradient.addEmbedded(outputs, batch);
       addTokens({ objective, outputs, examples, compareSampling, losses, means });
+      outputs.free();
     }
     const { distillation, policyGradient, likelihood } = objective;
     return {
