@@ -1,11 +1,13 @@
 /** Runs jest over every room and counts its cases; the tests of whole processes are named `*.e2e.test.ts`. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { root } from './install.mjs';
 
 const endToEndFiles = '\\.e2e\\.test\\.ts$';
+/** Two at least: on two cores jest takes one, though half of the tests wait for other processes. */
+const workers = Math.max(2, availableParallelism() - 1);
 
 /** Returns `{ passed, failed, skipped }`; a file that cannot run, or none to run, is a failure. */
 export function runJest({ endToEnd }) {
@@ -17,7 +19,9 @@ export function runJest({ endToEnd }) {
       [
         ...['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js', '--ci'],
         ...['--json', `--outputFile=${outputFile}`],
-        ...(endToEnd ? ['--runInBand', endToEndFiles] : ['--testPathIgnorePatterns', endToEndFiles]),
+        ...(endToEnd
+          ? ['--runInBand', endToEndFiles]
+          : [`--maxWorkers=${workers}`, '--testPathIgnorePatterns', endToEndFiles]),
       ],
       { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] },
     );
