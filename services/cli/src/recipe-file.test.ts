@@ -51,11 +51,17 @@ describe('recipeProblem', () => {
 
   it('tells every wrong key with the line it stands in, or with what set it', async () => {
     await writeFile(path, text);
-    const recipe = await readRecipe(path, [[['miniBatches'], 0]]);
+    const recipe = await readRecipe(path, [
+      [['miniBatches'], 0],
+      [['steps'], null],
+      [['teacher'], { kind: 'emma' }],
+    ]);
     const error = invalidArgument([
       { field: 'recipe_yaml.objective.distillation.alpha', description: 'must be at most 1, is 2' },
       { field: 'recipe_yaml.stepz', description: 'is no key of a recipe; did you mean steps?' },
       { field: 'recipe_yaml.miniBatches', description: 'must be at least 1, is 0' },
+      { field: 'recipe_yaml.steps', description: 'must be a whole number at least 1, is missing' },
+      { field: 'recipe_yaml.teacher.kind', description: 'must be one of ema, frozen, is "emma"' },
       { field: 'recipe_yaml.policy', description: 'must be a map, is missing' },
       { field: 'recipe_yaml', description: 'must be a map of keys' },
     ]);
@@ -63,6 +69,8 @@ describe('recipeProblem', () => {
       `UserError: ${path}:4: objective.distillation.alpha must be at most 1, is 2`,
       `${path}:5: stepz is no key of a recipe; did you mean steps?`,
       '--set: miniBatches must be at least 1, is 0',
+      '--set: steps must be a whole number at least 1, is missing',
+      '--set: teacher.kind must be one of ema, frozen, is "emma"',
       `${path}: policy must be a map, is missing`,
       `${path}: the recipe must be a map of keys`,
     ]);
@@ -91,6 +99,25 @@ describe('parseOverride', () => {
       ['evaluation', 'beforeTraining'],
       false,
     ]);
+  });
+
+  it('reads values as YAML has them', () => {
+    expect(parseOverride('evaluation=null')).toEqual([['evaluation'], null]);
+    expect(parseOverride('optimizer.maxGradientNorm=~')).toEqual([['optimizer', 'maxGradientNorm'], null]);
+    expect(parseOverride('name="null"')).toEqual([['name'], 'null']);
+    expect(parseOverride("name='7'")).toEqual([['name'], '7']);
+    expect(parseOverride('teacher={kind: ema, rate: 0.05}')).toEqual([
+      ['teacher'],
+      { kind: 'ema', rate: 0.05 },
+    ]);
+  });
+
+  it('leaves what is no YAML a text', () => {
+    expect(parseOverride('policy.address=[::1]:7101')).toEqual([['policy', 'address'], '[::1]:7101']);
+  });
+
+  it.each(['name=', 'name= ', 'name=# a comment'])('refuses %j, which has no value', (text) => {
+    expect(() => parseOverride(text)).toThrow('gives no value; name=null takes the key away.');
   });
 
   it('reads lists', () => {

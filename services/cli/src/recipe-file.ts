@@ -4,10 +4,8 @@ import { describeError, readFailure } from '@backsight/rpc';
 import { Document, isNode, LineCounter, parseDocument } from 'yaml';
 import { plainly, UserError } from './user-error.js';
 
-/** A key path and its value, for example `['policy', 'address']`. */
-export type Override = readonly [path: readonly string[], value: Scalar | readonly Scalar[]];
-
-type Scalar = string | number | boolean;
+/** A key path, for example `['policy', 'address']`, and its value as YAML has it; null takes the key away. */
+export type Override = readonly [path: readonly string[], value: unknown];
 
 /** A recipe as it is sent, and where in its file each key stands. */
 export interface RecipeFile {
@@ -38,7 +36,7 @@ export async function readRecipe(path: string, overrides: readonly Override[] = 
     path,
     yaml: document.toString(),
     placeOf: (keys) => {
-      if (overrides.some(([set]) => set.join('.') === keys.join('.'))) return '--set';
+      if (overrides.some(([set]) => set.every((key, at) => key === keys[at]))) return '--set';
       const node = document.getIn(keys, true);
       const range = isNode(node) ? node.range : undefined;
       return range === undefined || range === null ? path : `${path}:${lines.linePos(range[0]).line}`;
@@ -58,7 +56,7 @@ function set(document: Document, [keys, value]: Override, path: string): void {
     document.setIn(keys, value);
   } catch {
     throw new UserError(
-      `--set ${keys.join('.')}=${String(value)}: ${path} has no map there to set a key of.`,
+      `--set ${keys.join('.')}=${JSON.stringify(value)}: ${path} has no map there to set a key of.`,
     );
   }
 }
@@ -81,20 +79,15 @@ export function recipeProblem(error: unknown, recipe: RecipeFile): unknown {
 
 const ofRecipe = /^recipe_(?:overrides_)?yaml\.?/;
 
-/** Parses `key.path=value`, the value as YAML has it: numbers become numbers, true and false what they are, [a, b] a list. */
+/** Parses `key.path=value`, the value as YAML has it; what is no YAML, as an address `[::1]:7101`, is a text. */
 export function parseOverride(text: string): Override {
   const at = text.indexOf('=');
   if (at <= 0) throw new UserError(`"${text}" is not key=value, for example --set steps=8.`);
-  const keys = text.slice(0, at).split('.');
+  const key = text.slice(0, at);
   const value = text.slice(at + 1);
-  const [, list] = /^\[(.*)\]$/.exec(value) ?? [];
-  if (list === undefined) return [keys, scalar(value)];
-  const items = list.split(',').map((item) => scalar(item.trim()));
-  return [keys, items.filter((item) => item !== '')];
-}
-
-function scalar(value: string): Scalar {
-  if (value === 'true' || value === 'false') return value === 'true';
-  const number = Number(value);
-  return value.trim() !== '' && Number.isFinite(number) ? number : value;
+  const document = parseDocument(value, { version: '1.2' });
+  if (document.errors.length > 0) return [key.split('.'), value];
+  if (document.contents === null || value.trim() === '')
+    throw new UserError(`--set ${text} gives no value; ${key}=null takes the key away.`);
+  return [key.split('.'), document.toJS()];
 }

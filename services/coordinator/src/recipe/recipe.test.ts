@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { hindsightDefaults, presets } from '@backsight/sdpo';
-import { formatRecipe, parseRecipe, RecipeError } from './recipe.js';
+import { amendRecipe, formatRecipe, parseRecipe, RecipeError } from './recipe.js';
 import { recipeReference } from './reference.js';
 
 const MINIMAL = `
@@ -231,6 +231,24 @@ describe('formatRecipe', () => {
     const recipe = parseRecipe(yaml);
     expect(parseRecipe(formatRecipe(recipe))).toEqual(recipe);
     expect(formatRecipe(parseRecipe(formatRecipe(recipe)))).toBe(formatRecipe(recipe));
+  });
+});
+
+describe('amendRecipe', () => {
+  const amended = (changes: string) => parseRecipe(amendRecipe(formatRecipe(parseRecipe(MINIMAL)), changes));
+
+  it('takes a key away with null for good, though its default would come back', () => {
+    expect(parseRecipe(MINIMAL).optimizer.maxGradientNorm).toBe(1);
+    expect(amended('optimizer: { maxGradientNorm: null }').optimizer).not.toHaveProperty('maxGradientNorm');
+  });
+
+  it('refuses to take away what a recipe needs', () => {
+    expect(violationsOf(amendRecipe(MINIMAL, 'steps: null\nteacher: null'))).toEqual({
+      steps: 'must be a whole number at least 1, is missing',
+    });
+    expect(violationsOf(amendRecipe(MINIMAL, 'teacher: null'))).toEqual({
+      teacher: 'is needed, since objective.distillation learns from it',
+    });
   });
 });
 

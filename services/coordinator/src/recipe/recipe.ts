@@ -41,14 +41,14 @@ export function formatRecipe(recipe: Recipe): string {
   return stringify({ ...recipe, optimizer }, { lineWidth: 110 });
 }
 
-/** A recipe with keys changed by a YAML map, as a JSON merge patch changes them: null takes a key away. */
+/** A recipe with keys changed by a YAML map, as a JSON merge patch changes them: null takes a key and its default away. */
 export function amendRecipe(recipe: string, changes: string): string {
   const patch = changes.trim() === '' ? {} : parseYaml(changes);
   if (isMap(patch) && patch['preset'] !== undefined) {
     const description = 'cannot be changed: the recipe has every key of its preset written out';
     throw new RecipeError([{ field: 'preset', description }]);
   }
-  return stringify(merge(parseYaml(recipe), patch));
+  return stringify(merge(parseYaml(recipe), patch, 'kept'));
 }
 
 function parseYaml(yaml: string): Json {
