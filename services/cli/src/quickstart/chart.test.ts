@@ -41,4 +41,9 @@ describe('curvesSvg', () => {
     expect(Math.max(...heights)).toBeLessThan(420);
     expect(svg).toContain('a &lt; b &amp; &quot;c&quot;');
   });
+
+  it('says what the error bars are where there are any', () => {
+    expect(curvesSvg('t', 'rollouts', 'pass@1', [rising])).toContain('mean ± sd over seeds');
+    expect(curvesSvg('t', 'rollouts', 'pass@1', [flat])).not.toContain('sd over seeds');
+  });
 });

@@ -1,5 +1,5 @@
 /** Learning curves as an SVG picture. Pure. */
-import type { Curve } from './chart.js';
+import type { Curve, Point } from './chart.js';
 
 const WIDTH = 720;
 const HEIGHT = 420;
@@ -20,6 +20,7 @@ export function curvesSvg(title: string, xLabel: string, yLabel: string, curves:
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif" font-size="13" role="img" aria-label="${escape(title)}">`,
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="white"/>`,
     `<text x="${LEFT}" y="26" font-size="16" font-weight="600" fill="#111827">${escape(title)}</text>`,
+    ...(curves.some(({ points }) => points.some(hasBar)) ? [barLegend] : []),
     ...ticks.map(
       (tick) =>
         `<line x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${y(tick)}" y2="${y(tick)}" stroke="#e5e7eb"/>` +
@@ -50,7 +51,7 @@ function drawCurve(
   const legendX = LEFT + 8 + index * 110;
   return [
     ...curve.points
-      .filter((point) => point.spread > 0)
+      .filter(hasBar)
       .map(
         (point) =>
           `<line x1="${x(point.x)}" x2="${x(point.x)}" y1="${y(point.y - point.spread)}" y2="${y(point.y + point.spread)}" stroke="${colour}" stroke-opacity="0.35" stroke-width="5"/>`,
@@ -62,6 +63,13 @@ function drawCurve(
     `<rect x="${legendX}" y="38" width="18" height="4" fill="${colour}"/><text x="${legendX + 24}" y="45" fill="#111827">${escape(curve.name)}</text>`,
   ];
 }
+
+const hasBar = ({ spread }: Point): boolean => spread > 0;
+
+/** Says what the error bars are; at the right end of the line that names the curves. */
+const barLegend =
+  `<line x1="${WIDTH - RIGHT - 158}" x2="${WIDTH - RIGHT - 158}" y1="32" y2="48" stroke="#6b7280" stroke-opacity="0.35" stroke-width="5"/>` +
+  `<text x="${WIDTH - RIGHT}" y="45" text-anchor="end" fill="#4b5563">mean ± sd over seeds</text>`;
 
 const escape = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
