@@ -1,3 +1,9 @@
+export {
+  byteCharacters,
+  byteLevel,
+  byteLevelTokenizerJson,
+  type ByteLevelBpe,
+} from './byte-level-tokenizer.js';
 export { AdamW, clipScale, globalNorm, type OptimizerOutcome } from './adamw.js';
 export {
   CheckpointStore,

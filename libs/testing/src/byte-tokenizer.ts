@@ -1,4 +1,5 @@
 /** A tokenizer with one token per byte, so that a test reads what a policy is told and writes what it answers. */
+import { byteCharacters, byteLevel, byteLevelTokenizerJson } from '@backsight/engine';
 
 /** The texts that a policy's model card carries, and both directions of the mapping. */
 export interface ByteTokenizer {
@@ -28,7 +29,15 @@ export function byteTokenizer(): ByteTokenizer {
   return {
     vocabularySize: 258,
     stopId,
-    tokenizerJson: JSON.stringify(tokenizerJson()),
+    tokenizerJson: JSON.stringify(
+      byteLevelTokenizerJson({
+        tokens: byteCharacters(),
+        merges: [],
+        special: marks.map((content, index) => ({ content, id: startId + index })),
+        preTokenizer: byteLevel,
+        ignoreMerges: false,
+      }),
+    ),
     tokenizerConfigJson: JSON.stringify({
       tokenizer_class: 'PreTrainedTokenizerFast',
       eos_token: marks[1],
@@ -49,40 +58,4 @@ export function byteTokenizer(): ByteTokenizer {
       return Buffer.concat(pieces).toString('utf8');
     },
   };
-}
-
-function tokenizerJson(): object {
-  const special = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
-  const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false };
-  return {
-    version: '1.0',
-    truncation: null,
-    padding: null,
-    added_tokens: marks.map((content, index) => ({ id: startId + index, content, ...special })),
-    normalizer: null,
-    pre_tokenizer: byteLevel,
-    post_processor: null,
-    decoder: byteLevel,
-    model: {
-      type: 'BPE',
-      dropout: null,
-      unk_token: null,
-      continuing_subword_prefix: null,
-      end_of_word_suffix: null,
-      fuse_unk: false,
-      byte_fallback: false,
-      ignore_merges: false,
-      vocab: Object.fromEntries(byteSymbols().map((symbol, byte) => [symbol, byte])),
-      merges: [],
-    },
-  };
-}
-
-/** The printable character that byte-level BPE writes for each byte (GPT-2): itself, or the next one from U+0100. */
-function byteSymbols(): string[] {
-  let next = 256;
-  return Array.from({ length: 256 }, (_, byte) => {
-    const printable = (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
-    return String.fromCodePoint(printable ? byte : next++);
-  });
 }

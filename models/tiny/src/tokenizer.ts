@@ -1,5 +1,6 @@
 /** The tiny policy's tokenizer files: a token for each phrase of its world, and one for each byte of any other text. */
 
+import { byteCharacters, byteLevel, byteLevelTokenizerJson } from '@backsight/engine';
 import { worldPhrases } from './phrases.js';
 
 /** In the order of their ids, which begin at 0. */
@@ -21,22 +22,11 @@ export const chatTemplate = [
  */
 export function tokenizerJson(): object {
   const phrases = worldPhrases();
-  const tokens = [...specialTokens, ...bytes.values(), ...phrases.map(asByteCharacters)];
-  return {
-    version: '1.0',
-    truncation: null,
-    padding: null,
-    added_tokens: specialTokens.map((content, id) => ({
-      id,
-      content,
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-      special: true,
-    })),
-    normalizer: null,
-    pre_tokenizer: {
+  return byteLevelTokenizerJson({
+    tokens: [...specialTokens, ...bytes, ...phrases.map(asByteCharacters)],
+    merges: [],
+    special: specialTokens.map((content, id) => ({ content, id })),
+    preTokenizer: {
       type: 'Sequence',
       pretokenizers: [
         {
@@ -45,24 +35,11 @@ export function tokenizerJson(): object {
           behavior: 'Isolated',
           invert: false,
         },
-        { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false },
+        byteLevel,
       ],
     },
-    post_processor: null,
-    decoder: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false },
-    model: {
-      type: 'BPE',
-      dropout: null,
-      unk_token: null,
-      continuing_subword_prefix: null,
-      end_of_word_suffix: null,
-      fuse_unk: false,
-      byte_fallback: false,
-      ignore_merges: true,
-      vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
-      merges: [],
-    },
-  };
+    ignoreMerges: true,
+  });
 }
 
 /** A Hugging Face tokenizer_config.json. */
@@ -79,25 +56,13 @@ export function tokenizerConfigJson(contextWindow: number): object {
 }
 
 export function vocabularySize(): number {
-  return specialTokens.length + bytes.size + worldPhrases().length;
+  return specialTokens.length + bytes.length + worldPhrases().length;
 }
 
-/** The printable character that byte-level tokenizers write for each byte; its own where that is printable. */
-const bytes: ReadonlyMap<number, string> = byteCharacters();
-
-function byteCharacters(): ReadonlyMap<number, string> {
-  const characters = new Map<number, string>();
-  let replaced = 0;
-  for (let byte = 0; byte < 256; byte += 1) {
-    const printable = (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
-    characters.set(byte, String.fromCodePoint(printable ? byte : 256 + replaced));
-    if (!printable) replaced += 1;
-  }
-  return characters;
-}
+const bytes = byteCharacters();
 
 function asByteCharacters(phrase: string): string {
-  return [...new TextEncoder().encode(phrase)].map((byte) => bytes.get(byte) ?? '').join('');
+  return [...new TextEncoder().encode(phrase)].map((byte) => bytes[byte] ?? '').join('');
 }
 
 /** The phrase itself as a regular expression that both Oniguruma and JavaScript's `u` flag read. */

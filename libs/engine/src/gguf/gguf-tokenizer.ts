@@ -1,3 +1,4 @@
+import { byteLevel, byteLevelTokenizerJson } from '../byte-level-tokenizer.js';
 import type { JsonObject } from '../json.js';
 import type { GgufMetadata } from './gguf-metadata.js';
 
@@ -17,47 +18,33 @@ export function tokenizerFiles(metadata: GgufMetadata): Readonly<Record<string, 
   }
   const tokens = metadata.texts('tokenizer.ggml.tokens');
   const types = metadata.numbers('tokenizer.ggml.token_type');
-  const special = tokens.flatMap((content, id) => (types[id] === controlToken ? [{ content, id }] : []));
   return {
-    'tokenizer.json': text({
-      version: '1.0',
-      truncation: null,
-      padding: null,
-      added_tokens: special.map(({ content, id }) => ({
-        id,
-        content,
-        single_word: false,
-        lstrip: false,
-        rstrip: false,
-        normalized: false,
-        special: true,
-      })),
-      normalizer: null,
-      pre_tokenizer: preTokenizer,
-      post_processor: null,
-      decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
-      model: {
-        type: 'BPE',
-        dropout: null,
-        unk_token: null,
-        continuing_subword_prefix: null,
-        end_of_word_suffix: null,
-        fuse_unk: false,
-        byte_fallback: false,
-        ignore_merges: false,
-        vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
+    'tokenizer.json': text(
+      byteLevelTokenizerJson({
+        tokens,
         merges: metadata.texts('tokenizer.ggml.merges').map((merge) => pairOf(merge, metadata)),
-      },
-    }),
+        special: tokens.flatMap((content, id) => (types[id] === controlToken ? [{ content, id }] : [])),
+        preTokenizer,
+        ignoreMerges: false,
+        decoder: { ...byteLevel, add_prefix_space: true, use_regex: true },
+      }),
+    ),
     'tokenizer_config.json': text(tokenizerConfig(metadata, tokens)),
   };
 }
 
-const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true };
-
 /** How text is cut before merging, by llama.cpp's name for it. */
 const preTokenizers: ReadonlyMap<string, JsonObject> = new Map([
-  ['smollm', { type: 'Sequence', pretokenizers: [{ type: 'Digits', individual_digits: true }, byteLevel] }],
+  [
+    'smollm',
+    {
+      type: 'Sequence',
+      pretokenizers: [
+        { type: 'Digits', individual_digits: true },
+        { ...byteLevel, use_regex: true },
+      ],
+    },
+  ],
 ]);
 
 /** llama.cpp's LLAMA_TOKEN_TYPE_CONTROL. */
@@ -91,6 +78,6 @@ function pairOf(merge: string, metadata: GgufMetadata): readonly [string, string
   return [left, right];
 }
 
-function text(value: JsonObject): string {
+function text(value: object): string {
   return `${JSON.stringify(value, undefined, 2)}\n`;
 }
