@@ -1,3 +1,4 @@
+import './no-telemetry.js';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { ExecutionProvider } from './execution-provider.js';

@@ -1,3 +1,4 @@
+import '../no-telemetry.js';
 import { Worker } from 'node:worker_threads';
 import type { Engine } from '@backsight/engine';
 import type { OrtEngineOptions } from '../engine-options.js';
