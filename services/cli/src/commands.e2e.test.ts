@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ProbeResult, Run } from '@backsight/contract/coordinator';
 import { quickstartTasks } from '@backsight/tiny';
@@ -15,8 +15,11 @@ let house: Started;
 /** Set by the test that trains; the others look at this run. */
 let runId = '';
 
+/** Commands that call rooms by their own addresses. */
+const ofRooms = ['conformance', 'checkpoints', 'restore', 'export'];
+
 const run = async (...args: string[]) => {
-  const where = args[0] === 'conformance' ? [] : coordinator;
+  const where = ofRooms.includes(args[0] ?? '') ? [] : coordinator;
   const ended = await backsight([...args, ...where], { environment: process.env });
   return { ...ended, lines: ended.stdout.trimEnd().split('\n') };
 };
@@ -119,6 +122,35 @@ describe('backsight', () => {
       expect.stringMatching(/^mine-\w+ +succeeded +3\/3 /),
       expect.stringMatching(new RegExp(`^${runId} +succeeded +2/2 `)),
     ]);
+  });
+
+  it('lists the checkpoints of its policy, puts it back to one and exports it', async () => {
+    const policy = rooms.slice(0, 2);
+    const { lines } = await run('checkpoints', ...policy);
+    expect(lines[0]).toMatch(/^checkpoint +version +score +size +saved$/);
+    expect(lines).toContainEqual(
+      expect.stringMatching(new RegExp(`^${runId}-step-2 +16 +0\\.\\d{3} +11\\.9 MB +20\\d\\d-`)),
+    );
+    expect(await run('restore', `${runId}-step-1`, ...policy)).toMatchObject({
+      stdout: `the policy is at ${runId}-step-1, version 8\n`,
+    });
+    const { stdout } = await run('export', 'mine', ...policy);
+    const [, path = ''] = /^version 8 is in (\S+)\n$/.exec(stdout) ?? [];
+    expect((await readdir(path)).sort()).toEqual([
+      'config.json',
+      'generation_config.json',
+      'model.safetensors',
+      'tokenizer.json',
+      'tokenizer_config.json',
+    ]);
+    expect(await run('restore', 'nothing', ...policy)).toMatchObject({
+      code: 1,
+      stderr: 'there is no checkpoint "nothing"; "backsight checkpoints" lists those that exist\n',
+    });
+    expect(await run('export', 'mine', '--layout', 'peft', ...policy)).toMatchObject({
+      code: 1,
+      stderr: 'The policy trains no adapter that could be exported.\n',
+    });
   });
 
   it('pauses, resumes and stops a run', async () => {

@@ -2,10 +2,12 @@
 /** `backsight`: one command for people; each subcommand is a file in commands/. */
 import { describeError } from '@backsight/rpc';
 import { Command, Help, type Option } from 'commander';
+import { addCheckpoints, addRestore } from './commands/checkpoints.js';
 import { addConformance } from './commands/conformance.js';
 import type { Context } from './commands/context.js';
 import { addDiscover } from './commands/discover.js';
 import { addEval } from './commands/eval.js';
+import { addExport } from './commands/export.js';
 import { addFork } from './commands/fork.js';
 import { addModels } from './commands/models.js';
 import { addProbe } from './commands/probe.js';
@@ -13,7 +15,7 @@ import { addQuickstart } from './commands/quickstart.js';
 import { addChanges, addRuns } from './commands/runs.js';
 import { addTrain, addWatch } from './commands/train.js';
 import { addUp } from './commands/up.js';
-import { UserError } from './user-error.js';
+import { inCommands, UserError } from './user-error.js';
 
 /** Exit code after Ctrl-C. */
 const INTERRUPTED = 130;
@@ -42,6 +44,9 @@ for (const add of [
   addEval,
   addProbe,
   addDiscover,
+  addCheckpoints,
+  addRestore,
+  addExport,
   addConformance,
   addModels,
 ])
@@ -64,7 +69,7 @@ function describeOption(option: Option): string {
 function report(error: unknown): number {
   const exitCode = error instanceof UserError ? error.exitCode : 1;
   if (!stop.signal.aborted || exitCode === INTERRUPTED) {
-    process.stderr.write(`${describeError(error)}\n`);
+    process.stderr.write(`${inCommands(describeError(error))}\n`);
     return exitCode;
   }
   process.stderr.write('stopped\n');

@@ -11,6 +11,15 @@ export class UserError extends Error {
   }
 }
 
+/** What a room says, where it points to one of its methods by the command that calls it: `"backsight runs" names those there are`. */
+export const inCommands = (sentence: string): string =>
+  commands.reduce((words, [method, command]) => words.replaceAll(method, `"backsight ${command}"`), sentence);
+
+const commands: readonly (readonly [method: string, command: string])[] = [
+  ['ListRuns', 'runs'],
+  ['ListCheckpoints', 'checkpoints'],
+];
+
 /** Why the file system refused, in plain words, without the name of the file. */
 export function plainly(error: unknown): string {
   const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;

@@ -12,6 +12,8 @@ export class NoSuchTaskError extends Error {
   constructor(
     readonly taskId: string,
     readonly split: string,
+    /** All that the split has. */
+    readonly taskIds: readonly string[],
   ) {
     super(`The split ${split} has no task ${taskId}.`);
   }

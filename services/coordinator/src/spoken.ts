@@ -48,7 +48,7 @@ function failureOf(error: unknown, recipe: string): unknown {
   }
   if (error instanceof NoSuchRunError) return notFound('run', error.runId, 'ListRuns names those there are');
   if (error instanceof NoSuchTaskError)
-    return notFound('task', error.taskId, `ListTasks names those of the split ${error.split}`);
+    return notFound('task', error.taskId, `the split ${error.split} has ${fewOf(error.taskIds)}`);
   if (error instanceof PreconditionError) return failedPrecondition(error.what, error.problem);
   if (error instanceof UnusablePolicyError) return failedPrecondition('policy', error.message);
   if (error instanceof PageTokenError)
@@ -57,6 +57,14 @@ function failureOf(error: unknown, recipe: string): unknown {
   if (error instanceof RoomAwayError) return unavailable(error.message, RETRY_AFTER_MS);
   if (error instanceof ClosingError) return unavailable(error.message, RETRY_AFTER_MS);
   return foreign(error);
+}
+
+/** The first few of many names, and how many more there are. */
+function fewOf(names: readonly string[]): string {
+  const shown = names.slice(0, 5);
+  const more = names.length - shown.length;
+  if (names.length === 0) return 'no tasks';
+  return `${shown.join(', ')}${more === 0 ? '' : ` and ${more} more`}`;
 }
 
 /** Of a room's failures, those that are about what this caller asked for: it is this caller who can mend them. */

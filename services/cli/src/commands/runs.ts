@@ -3,6 +3,7 @@ import type { CoordinatorServiceClient, Run } from '@backsight/contract/coordina
 import type { Command } from 'commander';
 import { table } from '../table.js';
 import { printJson, type Context } from './context.js';
+import { minuteOf } from './minute-of.js';
 import { integer } from './options.js';
 import { type CoordinatorFlags, coordinatorOption, withCoordinator } from './with-coordinator.js';
 
@@ -39,7 +40,7 @@ const listing = (runs: readonly Run[]): string =>
       runId,
       stateWord(state),
       `${step}/${totalSteps}`,
-      new Date(createdAtMs).toISOString().slice(0, 16).replace('T', ' '),
+      minuteOf(createdAtMs),
     ]),
   );
 

@@ -77,7 +77,7 @@ export async function taskIdsOf(
   );
   const all = tasks.map(({ taskId }) => taskId);
   if (task === undefined) return all;
-  if (!all.includes(task)) throw new NoSuchTaskError(task, split);
+  if (!all.includes(task)) throw new NoSuchTaskError(task, split, all);
   return [task];
 }
 
