@@ -1,6 +1,9 @@
 /** One jest project per room, so that `jest --selectProjects judge` runs one room's tests; `scripts` is the tooling's. */
 import { rooms } from './eslint.boundaries.js';
 
+// What libs/engine-ort says to onnxruntime where it is no test: a test's environment is a copy, which native code does not see.
+process.env.ORT_DISABLE_TELEMETRY = '1';
+
 const at = (path) => new URL(path, import.meta.url).pathname;
 
 const room = ({ folder }) => ({
@@ -8,7 +11,7 @@ const room = ({ folder }) => ({
   rootDir: at(`./${folder}`),
   testMatch: ['<rootDir>/src/**/*.test.ts'],
   // Native modules (onnxruntime-node) check typed arrays against the host's classes.
-  testEnvironment: at('./scripts/jest-host-environment.cjs'),
+  testEnvironment: at('./scripts/jest-tidy-environment.cjs'),
   testEnvironmentOptions: { customExportConditions: ['backsight-source', 'node', 'node-addons'] },
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
