@@ -5,7 +5,8 @@ import type { Tensor } from 'onnxruntime-node';
 import { floatTensor, idTensor } from '../session.js';
 import { differentiate } from './differentiate.js';
 import { gradientError } from './finite-differences.js';
-import { Graph } from './graph.js';
+import { Graph, type SegmentMemory } from './graph.js';
+import { neededNodes } from './needed-nodes.js';
 import { add } from './ops/add.js';
 import { concat } from './ops/concat.js';
 import { abs } from './ops/elementwise.js';
@@ -241,26 +242,47 @@ describe('differentiate', () => {
     ).toBeLessThan(tolerance);
   });
 
-  it.each(['kept', 'recomputed'] as const)('agrees for segments that are %s', async (memory) => {
-    expect(
-      await gradientError({
-        operands: {
-          x: { tensor: numbers([5, 3]), shape: ['M', 3] },
-          y: { tensor: numbers([3, 3], 1) },
-          z: { tensor: numbers([3], 2) },
-        },
-        build: (graph, operand) => {
-          const first = graph.segment(memory, operand('x'), (x) =>
-            silu(graph, matmul(graph, x, operand('y'))),
-          );
-          const second = graph.segment(memory, first, (x) =>
-            add(graph, x, multiply(graph, silu(graph, x), operand('z'))),
-          );
-          return softmax(graph, second);
-        },
-        resultShape: [5, 3],
-      }),
-    ).toBeLessThan(tolerance);
+  it.each(['kept', 'partly', 'recomputed'] as const)(
+    'agrees for segments of which what is inside is %s',
+    async (memory) => {
+      expect(
+        await gradientError({
+          operands: {
+            x: { tensor: numbers([5, 3]), shape: ['M', 3] },
+            y: { tensor: numbers([3, 3], 1) },
+            z: { tensor: numbers([3], 2) },
+          },
+          build: (graph, operand) => {
+            const first = graph.segment(memory, operand('x'), (x) =>
+              silu(graph, graph.retain(matmul(graph, x, operand('y')))),
+            );
+            const second = graph.segment(memory, first, (x) =>
+              add(graph, x, graph.retain(multiply(graph, graph.retain(silu(graph, x)), operand('z')))),
+            );
+            return softmax(graph, second);
+          },
+          resultShape: [5, 3],
+        }),
+      ).toBeLessThan(tolerance);
+    },
+  );
+
+  it('computes again what a segment does not keep, and no more than derivatives read', () => {
+    const repeated = (memory: SegmentMemory) => {
+      const graph = new Graph();
+      const x = graph.input('x', 'float32', ['M', 3]);
+      const y = graph.input('y', 'float32', [3, 3]);
+      // The derivative of the last product reads its operands, not what it is.
+      const result = graph.segment(memory, x, (input) =>
+        matmul(graph, silu(graph, graph.retain(matmul(graph, input, y))), y),
+      );
+      const [gradient] = differentiate(graph, [{ value: result, gradient: result }], [x]);
+      graph.output('gradient', gradient!);
+      return neededNodes(graph).flatMap(({ name, op }) => (name.startsWith('again') ? [op] : []));
+    };
+    expect(repeated('kept')).toEqual([]);
+    expect(repeated('partly')).toEqual(['QuickGelu']);
+    expect(repeated('recomputed')).toEqual(['FusedMatMul', 'QuickGelu']);
   });
 
   it('adds up the gradients of a value used more than once', async () => {

@@ -1,7 +1,7 @@
 import { Gradients } from './gradients.js';
 import type { Graph, Segment } from './graph.js';
 import type { Node } from './node.js';
-import { after } from './ops/after.js';
+import { after, allAfter } from './ops/after.js';
 import { describeValue, type Value } from './value.js';
 
 /** The derivative of a scalar with respect to one value of the graph, from which differentiation starts. */
@@ -17,7 +17,7 @@ export interface Seed {
  * `sums` are inputs of the graph that the gradients of targets are added to, before anything earlier is differentiated.
  * Targets are independent variables: no gradient goes through one into another. Only nodes between the targets and the
  * seeds are differentiated; an operator there without a derivative is an error. Segments of the graph come one after the other,
- * and a recomputed one is computed again first.
+ * and one that is not kept is computed again first.
  */
 export function differentiate(
   graph: Graph,
@@ -53,7 +53,7 @@ class Backward {
     const ending = new Map(segments.map((segment) => [segment.end - 1, segment]));
     for (let index = nodes.length - 1; index >= 0; index--) {
       const segment = ending.get(index);
-      if (segment?.memory === 'recomputed') {
+      if (segment !== undefined && segment.memory !== 'kept') {
         this.repeat(segment);
         index = segment.begin;
         continue;
@@ -108,10 +108,12 @@ class Backward {
     const gradient = gradients.of(segment.output);
     if (gradient === undefined) return;
     // Later gradients come first, or they and this segment's values would be in memory together.
-    const input = after(graph, segment.input, [gradient, ...gradients.takeRecent()]);
+    const earlier = [gradient, ...gradients.takeRecent()];
+    const marked = segment.memory === 'partly' ? segment.marked : [];
+    const [input = segment.input, ...found] = allAfter(graph, [segment.input, ...marked], earlier);
     if (this.isInfluenced(segment.input)) this.influenced.add(input);
     const begin = graph.nodes.length;
-    const output = graph.scope('again', () => segment.build(input));
+    const output = graph.scope('again', () => graph.repeat(segment, input, found));
     gradients.contribute(output, gradient);
     this.run(graph.nodes.slice(begin), []);
     const inputGradient = gradients.of(input);

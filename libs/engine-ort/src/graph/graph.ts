@@ -28,10 +28,16 @@ export interface Segment {
   readonly end: number;
   readonly build: (input: Value) => Value;
   readonly memory: SegmentMemory;
+  /** What was marked by `retain`, in order. */
+  readonly marked: readonly Value[];
 }
 
-/** Whether differentiation finds the inner values of a segment in memory or computes them again: less memory, more time. */
-export type SegmentMemory = 'kept' | 'recomputed';
+/**
+ * Whether differentiation finds the inner values of a segment in memory or computes them again: less memory, more time.
+ *
+ * `partly`: it finds those marked by `retain`, and computes the rest again from them.
+ */
+export type SegmentMemory = 'kept' | 'partly' | 'recomputed';
 
 /**
  * A graph under construction: nodes in an order in which they can run, each value computed once under a unique name.
@@ -49,6 +55,8 @@ export class Graph {
   private readonly constantsByContent = new Map<string, Value>();
   private readonly symbols = new Map<string, { readonly input: Value; readonly axis: number }>();
   private readonly lengths = new Map<string, Value>();
+  private marked: Value[] = [];
+  private found: Value[] = [];
 
   /** A value that is fed at each run. Its symbols become known to `length`. */
   input(name: string, dtype: DataType, shape: readonly Dimension[]): Value {
@@ -129,9 +137,30 @@ export class Graph {
    */
   segment(memory: SegmentMemory, input: Value, build: (input: Value) => Value): Value {
     const begin = this.nodes.length;
+    this.marked = [];
     const output = build(input);
-    this.segments.push({ input, output, begin, end: this.nodes.length, build, memory });
+    this.segments.push({ input, output, begin, end: this.nodes.length, build, memory, marked: this.marked });
     return output;
+  }
+
+  /** Marks a matrix as dear to compute for what it holds, which is worth keeping where a segment is kept partly. */
+  retain(matrix: Value): Value {
+    const found = this.found.shift();
+    if (found === undefined) {
+      this.marked.push(matrix);
+      return matrix;
+    }
+    const derivative: Derivative = ({ gradient }) => [gradient(0)];
+    const name = this.claim([...this.scopes, 'found'].join('/'));
+    const edge = { name, op: 'Identity', domain: '', inputs: [matrix], outputs: [found] } as const;
+    this.nodes.push({ ...edge, attributes: {}, derivative, isWritten: false });
+    return found;
+  }
+
+  /** Adds a segment once more; what it marked before is `found`, in order, in place of what would be computed this time. */
+  repeat({ build }: Segment, input: Value, found: readonly Value[]): Value {
+    this.found = [...found];
+    return build(input);
   }
 
   /** The length that the symbol of an input's shape has at a run, or a sum of products of such symbols. Shape [1], int64. */

@@ -1,5 +1,6 @@
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import type { Graph } from './graph.js';
+import { neededNodes } from './needed-nodes.js';
 import type { Attribute, Node } from './node.js';
 import type { Constant, DataType, Value } from './value.js';
 
@@ -15,7 +16,7 @@ export function modelBytes(graph: Graph): Uint8Array {
   writer.tag(1, WireType.Varint).int64(irVersion);
   text(writer, 2, 'backsight');
   message(writer, 7, (body) => {
-    for (const node of graph.nodes)
+    for (const node of neededNodes(graph))
       message(body, 1, (inner) => {
         writeNode(inner, node, nameOf);
       });

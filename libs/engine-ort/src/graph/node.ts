@@ -24,6 +24,8 @@ export interface Node {
   readonly attributes: Attributes;
   /** Absent: the operator is not differentiable, or nothing differentiates it. */
   readonly derivative?: Derivative;
+  /** False: its outputs are computed by other nodes; it is there to be differentiated. Absent: it is part of the model. */
+  readonly isWritten?: false;
 }
 
 /** Gradients of a node's inputs, in their order; `undefined` where none is asked for or it is zero. */

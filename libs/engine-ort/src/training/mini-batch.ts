@@ -36,7 +36,8 @@ export class MiniBatch {
       ? { ...model.feeds(policy.base.flat), ...adapterFeeds(policy.adapter.factors) }
       : model.feeds(policy.student.flat);
     gradient.begin();
-    const batches = packSequences(this.scaled.map(studentSequence), model.microBatchTokens);
+    const sequences = this.scaled.map(studentSequence);
+    const batches = packSequences(sequences, model.microBatchTokens, model.trainedTogether);
     const plans = model.planTogether(batches.map(({ shape }) => shape));
     for (const [i, batch] of batches.entries()) {
       signal.throwIfAborted();

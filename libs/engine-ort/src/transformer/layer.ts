@@ -48,21 +48,15 @@ export function layer(
 
   const attended = graph.scope('attention', () => {
     const input = read(stream, weights.attentionNorm);
-    const qkv = linear('linear', input, weights.qkv, weights.qkvBias, adapters.qkv);
-    const mixed = attend(queryKeyNorm(graph, config, weights, qkv));
+    const qkv = graph.retain(linear('linear', input, weights.qkv, weights.qkvBias, adapters.qkv));
+    const mixed = graph.retain(keep(attend(queryKeyNorm(graph, config, weights, qkv))));
     const { attentionOutput, attentionOutputBias } = weights;
-    const output = linear(
-      'linear',
-      keep(mixed),
-      attentionOutput,
-      attentionOutputBias,
-      adapters.attentionOutput,
-    );
-    return add(graph, keep(stream), written(output, weights.attentionNorm));
+    const output = linear('linear', mixed, attentionOutput, attentionOutputBias, adapters.attentionOutput);
+    return graph.retain(add(graph, keep(stream), written(output, weights.attentionNorm)));
   });
   return graph.scope('feed_forward', () => {
     const input = read(attended, weights.feedForwardNorm);
-    const both = linear('into', input, weights.gateUp, weights.gateUpBias, adapters.gateUp);
+    const both = graph.retain(linear('into', input, weights.gateUp, weights.gateUpBias, adapters.gateUp));
     const [gate, up] = split(graph, both, products.channels, [
       config.intermediateSize,
       config.intermediateSize,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { testConfig } from '../test-model.js';
-import { planMemory, planTogether } from './memory-plan.js';
+import { planMemory, planTogether, trainedTogether } from './memory-plan.js';
 
 const limits = { activationBytes: 1e9, logits: 1e6 };
 const plan = (length: number, sequences: number, rows: number, vocabularySize = 1000) =>
@@ -13,7 +13,12 @@ describe('planMemory', () => {
 
   it('computes layers again where what they hold grows with the square of the length', () => {
     expect(plan(512, 16, 40).layers).toBe('kept');
-    expect(plan(8192, 1, 40).layers).toBe('recomputed');
+    expect(plan(8192, 1, 40).layers).toBe('partly');
+  });
+
+  it('computes products again where to keep them would be too much', () => {
+    expect(plan(512, 400, 40).layers).toBe('partly');
+    expect(plan(512, 1000, 40).layers).toBe('recomputed');
   });
 
   it('cuts the rows until a share of the logits is small', () => {
@@ -49,6 +54,21 @@ describe('planTogether', () => {
 
   it('computes the layers of all again where one run must', () => {
     const together = planTogether(testConfig, [shape(8192, 40), shape(16, 40)], limits);
-    expect(together.map(({ layers }) => layers)).toEqual(['recomputed', 'recomputed']);
+    expect(together.map(({ layers }) => layers)).toEqual(['partly', 'partly']);
+  });
+});
+
+describe('trainedTogether', () => {
+  // Of a token each of two layers retains 2 x 24, 2 x 96 and 2 x 40 values.
+  const tokens = (budget: number, activationBytes: number) =>
+    trainedTogether(testConfig, budget, { ...limits, activationBytes });
+
+  it('is what leaves products with weights in memory', () => {
+    expect(tokens(4096, 2000 * 2560)).toBe(2000);
+    expect(tokens(4096, 5000 * 2560)).toBe(4096);
+  });
+
+  it('is the budget where so few would not be worth a run', () => {
+    expect(tokens(4096, 500 * 2560)).toBe(4096);
   });
 });

@@ -28,10 +28,11 @@ export interface MemoryLimits {
 
 export const memoryLimits: MemoryLimits = { activationBytes: 2 ** 30, logits: 2 ** 22 };
 
-/** Plans a run: layers are recomputed, and the head works in shares, only where what they hold is large. */
+/** Plans a run: layers are computed again, in part or whole, and the head works in shares, only where what they hold is large. */
 export function planMemory(config: ModelConfig, shape: RunShape, limits: MemoryLimits): MemoryPlan {
+  const fits = (bytes: number) => bytes * shape.tokens <= limits.activationBytes;
   return {
-    layers: activationBytes(config, shape) > limits.activationBytes ? 'recomputed' : 'kept',
+    layers: fits(keptBytes(config, shape)) ? 'kept' : fits(retainedBytes(config)) ? 'partly' : 'recomputed',
     shares: headShares(config, shape.rows, limits.logits),
   };
 }
@@ -47,7 +48,7 @@ export function planTogether(
   limits: MemoryLimits,
 ): readonly MemoryPlan[] {
   const plans = shapes.map((shape) => planMemory(config, shape, limits));
-  const layers = plans.some((plan) => plan.layers === 'recomputed') ? 'recomputed' : 'kept';
+  const layers = sparing.find((memory) => plans.some((plan) => plan.layers === memory)) ?? 'kept';
   const most = Math.max(1, ...plans.map(({ shares }) => shares));
   return plans.map(({ shares }, i) => ({
     layers,
@@ -55,12 +56,40 @@ export function planTogether(
   }));
 }
 
-/** About what all layers hold between forward and backward, in bytes. */
-function activationBytes(config: ModelConfig, { length, tokens }: RunShape): number {
+/** From the least memory to the most. */
+const sparing: readonly SegmentMemory[] = ['recomputed', 'partly', 'kept'];
+
+/**
+ * Padded tokens up to which sequences train together: no more than leave products with weights in memory, or all of the
+ * budget where so few would not pay for what each run costs, which is to add up gradients the size of the weights.
+ */
+export function trainedTogether(config: ModelConfig, budget: number, limits: MemoryLimits): number {
+  const retained = Math.floor(limits.activationBytes / retainedBytes(config));
+  return retained < fewestTokens ? budget : Math.min(budget, retained);
+}
+
+/** To compute layers again costs about as much as another run from here on. */
+const fewestTokens = 1024;
+
+/** What layers retain of one token between forward and backward where they are kept partly, in bytes. */
+function retainedBytes({
+  hiddenSize,
+  intermediateSize,
+  heads,
+  keyValueHeads,
+  headDim,
+  layers,
+}: ModelConfig): number {
+  const perLayer = 2 * hiddenSize + 2 * (heads + keyValueHeads) * headDim + 2 * intermediateSize;
+  return 4 * layers * perLayer;
+}
+
+/** About what all layers hold of one token between forward and backward where they are kept, in bytes. */
+function keptBytes(config: ModelConfig, { length }: RunShape): number {
   const { hiddenSize, intermediateSize, heads, keyValueHeads, headDim, layers } = config;
   const perToken =
     6 * hiddenSize + 4 * (heads + 2 * keyValueHeads) * headDim + 6 * intermediateSize + 3 * heads * length;
-  return 4 * layers * tokens * perToken;
+  return 4 * layers * perToken;
 }
 
 /** The fewest shares whose matrix of logits stays small; none has fewer rows than there are shares. */

@@ -5,6 +5,7 @@ import {
   memoryLimits,
   planMemory,
   planTogether,
+  trainedTogether,
   type MemoryLimits,
   type MemoryPlan,
   type RunShape,
@@ -67,6 +68,11 @@ export class Model {
   /** How runs of these shapes, one after the other, keep within it. */
   planTogether(shapes: readonly RunShape[]): readonly MemoryPlan[] {
     return planTogether(this.config, shapes, this.memory);
+  }
+
+  /** Padded tokens up to which sequences train together; a group that has more of its own still trains as one. */
+  get trainedTogether(): number {
+    return trainedTogether(this.config, this.microBatchTokens, this.memory);
   }
 
   /** The final hidden states that predict each completion token, per sequence. Shape [T, D] each. */

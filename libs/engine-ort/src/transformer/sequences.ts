@@ -21,13 +21,18 @@ export interface SequenceBatch {
 }
 
 /**
- * Packs sequences into batches of at most `tokenBudget` padded tokens; one that is longer goes alone.
+ * Packs sequences into batches of at most `tokenBudget` padded tokens; one that is longer goes alone. Different prompts
+ * come together only up to `together` tokens.
  *
  * The sequences of a prompt share its tokens as their trunk, but for the last: a branch reads that one and then its
  * completion, each row predicting the token after it. The last token of a completion is predicted and never read.
  */
-export function packSequences(sequences: readonly Sequence[], tokenBudget: number): readonly SequenceBatch[] {
-  return packTrees(treesOf(sequences, tokenBudget), tokenBudget).map((trees) => batchOf(sequences, trees));
+export function packSequences(
+  sequences: readonly Sequence[],
+  tokenBudget: number,
+  together = tokenBudget,
+): readonly SequenceBatch[] {
+  return packTrees(treesOf(sequences, tokenBudget), together).map((trees) => batchOf(sequences, trees));
 }
 
 function batchOf(sequences: readonly Sequence[], trees: readonly Tree[]): SequenceBatch {

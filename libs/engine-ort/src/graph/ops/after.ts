@@ -1,7 +1,7 @@
 import type { Graph } from '../graph.js';
 import { int } from '../node.js';
 import { describeValue, staticDimension, type Value } from '../value.js';
-import { less, where } from './elementwise.js';
+import { both, less, where } from './elementwise.js';
 import { reshape } from './reshape.js';
 
 /**
@@ -11,16 +11,37 @@ import { reshape } from './reshape.js';
  * earlier part wrote: the matrix is given its own shape, which is read off those values. No data is copied.
  */
 export function after(graph: Graph, matrix: Value, earlier: readonly Value[]): Value {
-  if (earlier.length === 0) return matrix;
-  if (matrix.shape.length !== 2) throw new RangeError(`${describeValue(matrix)} is not a matrix.`);
-  const columns = staticDimension(matrix, 1);
-  const shapes = earlier.map((value) => ownShape(graph, columns, firstElement(graph, value)));
-  const shape = graph.compute({ op: 'Min', inputs: shapes, dtype: 'int64', shape: [2] });
-  return graph.compute({ op: 'Reshape', inputs: [matrix, shape], dtype: matrix.dtype, shape: matrix.shape });
+  return allAfter(graph, [matrix], earlier)[0] ?? matrix;
 }
 
-/** Shape [1]. */
-function firstElement(graph: Graph, value: Value): Value {
+/** The same for several matrices at once. */
+export function allAfter(
+  graph: Graph,
+  matrices: readonly Value[],
+  earlier: readonly Value[],
+): readonly Value[] {
+  const [first, ...more] = earlier;
+  if (first === undefined) return matrices;
+  const never = more.reduce(
+    (known, value) => both(graph, known, isNever(graph, value)),
+    isNever(graph, first),
+  );
+  return matrices.map((matrix) => {
+    if (matrix.shape.length !== 2) throw new RangeError(`${describeValue(matrix)} is not a matrix.`);
+    // -1 is whatever remains.
+    const own = graph.integers(-1, staticDimension(matrix, 1));
+    const shape = where(graph, never, graph.integers(0, 0), own);
+    return graph.compute({
+      op: 'Reshape',
+      inputs: [matrix, shape],
+      dtype: matrix.dtype,
+      shape: matrix.shape,
+    });
+  });
+}
+
+/** False, whatever the value's first element: no number is less than itself. Shape [1]. */
+function isNever(graph: Graph, value: Value): Value {
   let element = value;
   value.shape.forEach((_, axis) => {
     element = graph.compute({
@@ -31,11 +52,6 @@ function firstElement(graph: Graph, value: Value): Value {
       shape: value.shape.map((length, other) => (other <= axis ? 1 : length)),
     });
   });
-  return reshape(graph, element, [1]);
-}
-
-/** [-1 for whatever remains, columns], whatever the element: no number is less than itself. Shape [2], int64. */
-function ownShape(graph: Graph, columns: number, element: Value): Value {
-  const never = less(graph, element, element);
-  return where(graph, never, graph.integers(0, 0), graph.integers(-1, columns));
+  const first = reshape(graph, element, [1]);
+  return less(graph, first, first);
 }
