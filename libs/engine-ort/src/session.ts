@@ -24,8 +24,7 @@ export class Session {
       graphOptimizationLevel: 'all',
       // Shapes change from run to run, and a pattern per shape only costs memory.
       enableMemPattern: false,
-      // Threads that spin while they wait take the cores that other rooms need.
-      extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
+      extra: { session: waiting },
       logSeverityLevel: 3,
     });
     return new Session(session, [...graph.outputs.keys()]);
@@ -47,6 +46,18 @@ export class Session {
     await this.session.release();
   }
 }
+
+/**
+ * How threads wait for the next node: awake at first, since the next node mostly comes at once and to wake a thread takes as
+ * long as many nodes do, and only while a run goes on.
+ *
+ * Threads that waited awake without bound would hold the cores that other rooms need.
+ */
+const waiting = {
+  intra_op: { allow_spinning: '1', spin_duration_us: '20' },
+  inter_op: { allow_spinning: '0' },
+  force_spinning_stop: '1',
+} as const;
 
 /** What one run computed. */
 export class Outputs {
