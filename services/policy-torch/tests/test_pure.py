@@ -75,6 +75,11 @@ def test_pack_fills_the_budget_with_like_lengths_and_lets_a_longer_one_go_alone(
         assert len(rows) == 1 or len(rows) * padded <= 32
 
 
+def test_a_row_of_less_than_half_the_length_begins_another_batch() -> None:
+    continuations = [Continuation([1] * length, [2]) for length in (64, 40, 32, 30, 16)]
+    assert pack(continuations, 1024) == [[[0], [1], [2], [3]], [[4]]]
+
+
 def test_deal_gives_every_rank_as_many_batches() -> None:
     batches = [[[0]], [[1]], [[2]], [[3]], [[4]]]
     shares = [deal(batches, rank, 3) for rank in range(3)]
@@ -94,7 +99,7 @@ def test_assemble_points_at_the_states_that_predict_the_completion() -> None:
 def test_completions_share_a_row_behind_their_prompt_where_that_is_less_work() -> None:
     prompt, other = [1] * 20, [2] * 4
     continuations = [Continuation(prompt, [3, 4]), Continuation(other, [5]), Continuation(prompt, [6, 7, 8])]
-    assert pack(continuations, 64, width=64) == [[[0, 2], [1]]]
+    assert pack(continuations, 64, width=64) == [[[0, 2]], [[1]]]
     assert pack(continuations, 22, width=64) == [[[2]], [[0]], [[1]]]
     long = [Continuation([1], [2] * 900), Continuation([1], [2] * 900)]
     assert pack(long, 4096, width=64) == [[[0], [1]]]

@@ -9,6 +9,8 @@ from itertools import chain
 import torch
 from torch import Tensor
 
+from policy_torch.branches import Branches
+
 #: Rows are padded to a multiple of this, so that kernels meet few different shapes.
 LENGTH_BUCKET = 8
 
@@ -48,6 +50,8 @@ class MicroBatch:
     positions: Tensor | None = None
     #: And the branch that a token belongs to, 0 for the prompt, -1 for padding. Shape [B, T].
     branches: Tensor | None = None
+    #: Where they lie, if attending to them apart is less work than to whole rows.
+    layout: Branches | None = None
 
     def mask(self, dtype: torch.dtype) -> Tensor | None:
         """What is added to attention scores: a token sees its prompt and its own completion up to itself. Shape [B, 1, T, T]."""
@@ -57,13 +61,15 @@ class MicroBatch:
         related = (ids[:, None, :] == 0) | (ids[:, None, :] == ids[:, :, None])  # [B, T, T]
         seen = related & torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool, device=ids.device).tril()
         scores = torch.zeros(seen.shape, dtype=dtype, device=ids.device)
-        return scores.masked_fill_(~seen, torch.finfo(dtype).min)[:, None]
+        mask = scores.masked_fill_(~seen, torch.finfo(dtype).min)[:, None]
+        mask.branches = self.layout  # type: ignore[attr-defined] # for `branches.attention`, if it gets this very tensor
+        return mask
 
 
 def pack(continuations: Sequence[Continuation], token_budget: int, width: int | None = None) -> list[list[Row]]:
     """Rows in micro-batches of at most `token_budget` padded tokens, the longest first; a longer one goes alone.
 
-    With the model's `width`, completions of one prompt share a row, and so one reading of the prompt, where that is less work.
+    A row of less than half the length of a micro-batch's longest begins another, since padding would be most of it. With the model's `width`, completions of one prompt share a row, and so one reading of the prompt, where that is less work.
     """
     rows = [[index] for index in range(len(continuations))]
     if width is not None:
@@ -72,7 +78,8 @@ def pack(continuations: Sequence[Continuation], token_budget: int, width: int | 
     batches: list[list[Row]] = []
     padded = 0
     for index in sorted(range(len(rows)), key=lambda i: -lengths[i]):
-        if batches and (len(batches[-1]) + 1) * padded <= token_budget:
+        fits = batches and (len(batches[-1]) + 1) * padded <= token_budget
+        if fits and 2 * _padded(lengths[index]) >= padded:
             batches[-1].append(rows[index])
         else:
             batches.append([rows[index]])
@@ -95,15 +102,17 @@ def _shared(continuations: Sequence[Continuation], token_budget: int, width: int
         else:
             rows.append([index])
 
-    def work(row: Row, dense: bool) -> float:
+    def work(row: Row) -> float:
         """In multiples of 2 D operations: 12 D^2 weights a layer, and 2 D for each pair of tokens, masked ones included."""
-        tokens = _length(continuations, row)
-        return 12 * width * tokens + tokens * tokens * (2 if dense else 1)
+        tokens, prompt = _length(continuations, row), len(continuations[row[0]].prompt_ids)
+        longest = max(continuations[item].length for item in row)
+        apart = prompt * prompt + 2 * len(row) * (longest - prompt) * longest
+        return 12 * width * tokens + (tokens * tokens if len(row) == 1 else min(2 * tokens * tokens, apart))
 
     found: list[Row] = []
     for row in (row for rows in by_prompt.values() for row in rows):
         alone = [[item] for item in row]
-        together = len(row) > 1 and work(row, dense=True) < sum(work(each, dense=False) for each in alone)
+        together = len(row) > 1 and work(row) < sum(work(each) for each in alone)
         found += [row] if together else alone
     return found
 
@@ -121,6 +130,7 @@ def assemble(continuations: Sequence[Continuation], rows: list[Row], device: tor
     ids = torch.zeros(max(1, len(rows)), width, dtype=torch.long)  # any id pads: nothing looks at it
     positions, branches = torch.zeros_like(ids), torch.full_like(ids, -1)
     predicting: list[Tensor] = []
+    stretches: list[tuple[int, int, int]] = []
     for number, row in enumerate(rows):
         prompt = continuations[row[0]].prompt_ids
         end = len(prompt)
@@ -132,6 +142,7 @@ def assemble(continuations: Sequence[Continuation], rows: list[Row], device: tor
             ids[number, begin:end] = torch.tensor(read, dtype=torch.long)
             positions[number, begin:end] = torch.arange(len(prompt), len(prompt) + len(read))
             branches[number, begin:end] = branch
+            stretches.append((number, begin, len(read)))
             # The prompt's last token predicts the first of every completion.
             predicting.append(number * width + torch.tensor([len(prompt) - 1, *range(begin, end)]))
     items = [item for row in rows for item in row]
@@ -139,6 +150,10 @@ def assemble(continuations: Sequence[Continuation], rows: list[Row], device: tor
         list(chain.from_iterable(continuations[i].completion_ids for i in items)), dtype=torch.long
     )
     shared = any(len(row) > 1 for row in rows)
+    layout: Branches | None = None
+    if shared and any(count for _, _, count in stretches):
+        apart = Branches([len(continuations[row[0]].prompt_ids) for row in rows], stretches, width)
+        layout = apart.to(device) if apart.pairs < ids.numel() * width else None
     return MicroBatch(
         items,
         ids.to(device),
@@ -147,6 +162,7 @@ def assemble(continuations: Sequence[Continuation], rows: list[Row], device: tor
         [len(continuations[item].completion_ids) for item in items],
         positions.to(device) if shared else None,
         branches.to(device) if shared else None,
+        layout,
     )
 
 

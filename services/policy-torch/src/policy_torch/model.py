@@ -252,7 +252,8 @@ def _check_head(module: PolicyModel, folder: Path) -> None:
 @torch.no_grad()
 def _sharing_width(module: PolicyModel) -> int | None:
     """Whether two completions in one row behind their prompt give what each gives alone: not where attention goes by place."""
-    both = [Continuation([1, 2, 3, 4, 5, 6], [7, 8, 9, 6]), Continuation([1, 2, 3, 4, 5, 6], [5, 6, 7, 8, 9])]
+    # Long enough to be attended to apart.
+    both = [Continuation([1, 2, 3, 4, 5, 6], [each, *range(2, 10), 6, 7, 8]) for each in (7, 5)]
     cpu = torch.device("cpu")
     alone = torch.cat([module.hidden(assemble(both, [[item]], cpu)) for item in (0, 1)])
     try:
