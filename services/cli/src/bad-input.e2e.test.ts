@@ -75,6 +75,11 @@ describe('backsight up', () => {
   it.each<[string, () => Promise<readonly string[]>, RegExp]>([
     ['nothing to train on', () => Promise.resolve([]), /^There is nothing to train on: .*--tasks/],
     [
+      'an environment that is not served',
+      () => Promise.resolve(['--environment', '127.0.0.1:17699']),
+      /^the environment at 127\.0\.0\.1:17699 cannot be reached: .* --environment is for one that is served already\.$/m,
+    ],
+    [
       'a task row that is malformed',
       async () => {
         await writeFile(at('bad.jsonl'), `${JSON.stringify(row)}\nnot JSON\n{"task_id": "b"}\n`);

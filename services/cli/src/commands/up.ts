@@ -1,5 +1,7 @@
 /** `backsight up` */
 import { fileURLToPath } from 'node:url';
+import { EnvironmentServiceDefinition } from '@backsight/contract/environment';
+import { connect, describeError } from '@backsight/rpc';
 import { type Command, Option } from 'commander';
 import { makeDataFolder } from '../data-folder.js';
 import { roomsOf, startHouse } from '../rooms/house.js';
@@ -13,6 +15,7 @@ interface Flags {
   readonly tasks: readonly string[];
   readonly toolTasks: readonly string[];
   readonly scienceTasks: readonly string[];
+  readonly environment?: string;
   readonly data: string;
   readonly port: number;
   readonly threads?: number;
@@ -30,7 +33,9 @@ const tinyPolicy = fileURLToPath(new URL('../../../../models/tiny/weights', impo
 export function addUp(program: Command, context: Context): void {
   program
     .command('up')
-    .description('start policy, judge and coordinator on this machine and keep them running until Ctrl-C')
+    .description(
+      'start policy, coordinator and the environments that have tasks on this machine, until Ctrl-C',
+    )
     .option('--tasks <file>', 'JSONL tasks of the coding environment; repeat for more files', collect, [])
     .option(
       '--tool-tasks <file>',
@@ -44,6 +49,7 @@ export function addUp(program: Command, context: Context): void {
       collect,
       [],
     )
+    .option('--environment <address>', 'an environment of your own, which is served already')
     .option('--model <folder>', 'Hugging Face folder of the model', tinyPolicy)
     .option('--data <folder>', 'where checkpoints, the store and logs are kept', 'runs/up')
     .option(
@@ -70,10 +76,7 @@ export function addUp(program: Command, context: Context): void {
     )
     .option('--json', 'print the addresses as JSON', false)
     .action(async (flags: Flags) => {
-      if (flags.tasks.length + flags.toolTasks.length + flags.scienceTasks.length === 0)
-        throw new UserError(
-          'There is nothing to train on: name a task file with --tasks, --tool-tasks or --science-tasks.',
-        );
+      await requireEnvironment(flags);
       await makeDataFolder(flags.data, NEEDED_BYTES, '--data');
       const house = await startHouse(
         {
@@ -95,7 +98,11 @@ export function addUp(program: Command, context: Context): void {
       );
       try {
         const rooms = roomsOf(flags);
-        const addresses = rooms.map((room) => [room, house.addresses[room]] as const);
+        const { environment } = flags;
+        const addresses = [
+          ...rooms.map((room) => [room, house.addresses[room]] as const),
+          ...(environment === undefined ? [] : [['environment', environment] as const]),
+        ];
         const { followers } = house;
         const named = followers.map((address, index) => [`follower-${index + 1}`, address] as const);
         if (flags.json)
@@ -119,4 +126,23 @@ export function addUp(program: Command, context: Context): void {
         await house.stop();
       }
     });
+}
+
+/** Refuses a house in which nothing could be trained on. */
+async function requireEnvironment({ tasks, toolTasks, scienceTasks, environment }: Flags): Promise<void> {
+  if (environment === undefined) {
+    if (tasks.length + toolTasks.length + scienceTasks.length > 0) return;
+    throw new UserError(
+      'There is nothing to train on: name a task file with --tasks, --tool-tasks or --science-tasks, or the address of an environment with --environment.',
+    );
+  }
+  const name = 'environment';
+  const { client, close } = connect(EnvironmentServiceDefinition, environment, { name, retry: false });
+  try {
+    await client.describe({});
+  } catch (error) {
+    throw new UserError(`${describeError(error)}. --environment is for one that is served already.`);
+  } finally {
+    close();
+  }
 }

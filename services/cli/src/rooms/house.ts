@@ -10,9 +10,9 @@ import { startRoom, type RoomName, type RoomProcess } from './room-process.js';
 export interface HouseOptions {
   /** Hugging Face folder of the policy. */
   readonly model: string;
-  /** JSONL task files of the coding environment. */
+  /** JSONL task files of the coding environment; without any, the room stays empty. */
   readonly tasks: readonly string[];
-  /** JSONL task files of the tool-use environment; without any, the room stays empty. */
+  /** JSONL task files of the tool-use environment; likewise. */
   readonly toolTasks: readonly string[];
   /** JSONL task files of the science environment; likewise. */
   readonly scienceTasks: readonly string[];
@@ -92,15 +92,16 @@ export async function startHouse(options: HouseOptions, environment: NodeJS.Proc
   };
 }
 
-/** The rooms that a house has: of the environments beside the judge, those that have tasks. */
+/** The rooms that a house has: of the environments, those that have tasks. */
 export function roomsOf({
+  tasks,
   toolTasks,
   scienceTasks,
-}: Pick<HouseOptions, 'toolTasks' | 'scienceTasks'>): readonly RoomName[] {
+}: Pick<HouseOptions, 'tasks' | 'toolTasks' | 'scienceTasks'>): readonly RoomName[] {
   return [
     'coordinator',
     'policy',
-    'judge',
+    ...(tasks.length > 0 ? (['judge'] as const) : []),
     ...(toolTasks.length > 0 ? (['tools'] as const) : []),
     ...(scienceTasks.length > 0 ? (['science'] as const) : []),
   ];
