@@ -10,8 +10,8 @@ const room = ({ folder }) => ({
   displayName: folder === 'deploy/verify' ? 'deploy' : folder.split('/').at(-1),
   rootDir: at(`./${folder}`),
   testMatch: ['<rootDir>/src/**/*.test.ts'],
-  // Native modules (onnxruntime-node) check typed arrays against the host's classes.
-  testEnvironment: at('./scripts/jest-tidy-environment.cjs'),
+  // The judge's slots have their folders where the machine has them, whatever TMPDIR says.
+  testEnvironment: at(`./scripts/jest-${folder === 'services/judge' ? 'host' : 'tidy'}-environment.cjs`),
   testEnvironmentOptions: { customExportConditions: ['backsight-source', 'node', 'node-addons'] },
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
