@@ -15,8 +15,9 @@ export function modelBytes(graph: Graph): Uint8Array {
   const writer = new BinaryWriter();
   writer.tag(1, WireType.Varint).int64(irVersion);
   text(writer, 2, 'backsight');
+  const nodes = neededNodes(graph);
   message(writer, 7, (body) => {
-    for (const node of neededNodes(graph))
+    for (const node of nodes)
       message(body, 1, (inner) => {
         writeNode(inner, node, nameOf);
       });
@@ -33,6 +34,13 @@ export function modelBytes(graph: Graph): Uint8Array {
       message(body, 12, (inner) => {
         writeValueInfo(inner, name, value);
       });
+    // Shapes of all that is in between. ONNX Runtime knows by them whose memory can be whose; without, it compares every
+    // value with all that went before, which took it most of the time to load a large graph.
+    for (const value of nodes.flatMap(({ outputs }) => outputs))
+      if (value !== undefined && !outputNames.has(value.name))
+        message(body, 13, (inner) => {
+          writeValueInfo(inner, value.name, value);
+        });
   });
   for (const [domain, version] of opsets)
     message(writer, 8, (opset) => {
