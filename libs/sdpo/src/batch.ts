@@ -5,6 +5,9 @@ import { type Random, shuffled } from './random.js';
 /**
  * Shares `count` examples out over mini-batches: shuffled, each in exactly one, sizes differing by at most one. Returns indices.
  *
+ * A group is scattered on purpose: a step on one question's rollouts is lopsided, and whole groups learned more slowly
+ * (models/tiny/README.md), though they would share their prompts.
+ *
  * There are always `miniBatches` of them, for each is an optimizer step; with fewer examples than steps the last ones are empty.
  */
 export function shareOut(count: number, miniBatches: number, stream: Random): readonly (readonly number[])[] {
