@@ -31,6 +31,7 @@ class Room:
     """A running policy and a client of it."""
 
     def __init__(self, command: list[str], folder: Path, **settings: str) -> None:
+        self.folder = folder
         environment = os.environ | {
             "BACKSIGHT_MODEL": str(TINY),
             "BACKSIGHT_CHECKPOINTS": str(folder / "checkpoints"),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 from backsight.policy.v1 import policy_pb2 as proto
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
-from room import EMBEDDED, TORCH, Room, distillation, generate, needs_embedded, plan, score, train
+from room import EMBEDDED, TINY, TORCH, Room, distillation, generate, needs_embedded, plan, score, train
 
 pytestmark = needs_embedded
 
@@ -149,6 +152,30 @@ def test_either_engine_goes_on_from_the_others_checkpoint(rooms: tuple[Room, Roo
     students = [score(room, completions).scores for room in rooms]
     for one, other in zip(*students, strict=True):
         assert one.logprobs == pytest.approx(other.logprobs, abs=2e-4)
+
+
+def test_either_refuses_the_checkpoint_of_a_policy_that_began_with_other_weights(
+    rooms: tuple[Room, Room], tmp_path: Path
+) -> None:
+    restore(rooms)
+    for index, room in enumerate(rooms):
+        room.stub.SaveCheckpoint(proto.SaveCheckpointRequest(name=f"began-{index}"))
+    checkpoints = rooms[0].folder / "checkpoints"
+    manifests = [json.loads((checkpoints / f"began-{index}.json").read_text()) for index in (0, 1)]
+    assert manifests[0]["extra"] == manifests[1]["extra"]
+    # The same shapes with one number changed.
+    model = shutil.copytree(TINY, tmp_path / "another")
+    weights = load_file(model / "model.safetensors")
+    weights["model.norm.weight"] = weights["model.norm.weight"] + np.eye(1, len(weights["model.norm.weight"]))[0]
+    save_file({name: each.astype(np.float32) for name, each in weights.items()}, model / "model.safetensors")
+    for command in (TORCH, ["node", str(EMBEDDED)]):
+        with Room(command, rooms[0].folder, BACKSIGHT_MODEL=str(model)) as other:
+            for name in ("began-0", "began-1"):
+                with pytest.raises(grpc.RpcError) as refused:
+                    other.stub.RestoreCheckpoint(proto.RestoreCheckpointRequest(name=name))
+                assert refused.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+                assert "began with other weights than another" in refused.value.details()
+            assert other.stub.Describe(proto.DescribeRequest()).version == 0
 
 
 def test_both_export_the_same_bits(rooms: tuple[Room, Room]) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import random
 
+import numpy as np
 import pytest
 import torch
 
 from policy_torch.batches import Continuation, assemble, deal, pack
+from policy_torch.initial import initial_sha256
 from policy_torch.randomness import draw_uniform, philox, share_out
 from policy_torch.sampling import draw
 
@@ -73,6 +77,19 @@ def test_pack_fills_the_budget_with_like_lengths_and_lets_a_longer_one_go_alone(
     for rows in packed:
         padded = -(-max(lengths[item] for (item,) in rows) // 8) * 8
         assert len(rows) == 1 or len(rows) * padded <= 32
+
+
+def test_the_initial_checksum_goes_by_the_embedded_engines_order() -> None:
+    of_layer = "input_layernorm.weight self_attn.q_proj.weight self_attn.k_proj.weight self_attn.v_proj.weight "
+    of_layer += "self_attn.q_proj.bias self_attn.k_proj.bias self_attn.v_proj.bias self_attn.q_norm.weight "
+    of_layer += "self_attn.k_norm.weight self_attn.o_proj.weight post_attention_layernorm.weight mlp.gate_proj.weight "
+    of_layer += "mlp.up_proj.weight mlp.down_proj.weight post_feedforward_layernorm.weight"
+    layers = [f"model.layers.{layer}.{name}" for layer in (0, 1, 2, 10) for name in of_layer.split()]
+    names = ["model.embed_tokens.weight", *layers, "model.norm.weight", "lm_head.weight"]
+    named = [(name, torch.tensor([[float(place), -0.5]])) for place, name in enumerate(names)]
+    bits = np.array([[place, -0.5] for place in range(len(names))], dtype="<f4").tobytes()
+    random.Random(3).shuffle(named)
+    assert initial_sha256(named) == hashlib.sha256(bits).hexdigest()
 
 
 def test_a_row_of_less_than_half_the_length_begins_another_batch() -> None:

@@ -28,6 +28,8 @@ from policy_torch.weights import Parameters, WeightSet
 
 #: The weights that the policy was started with; no checkpoint may take the name.
 INITIAL = "initial"
+#: Key of the checksum of the weights a policy began with.
+_INITIAL_KEY = "initialSha256"
 _FORMAT = {"format": "backsight-checkpoint", "formatVersion": 1}
 _PARTS = ("weights", "teacher", "reference", "firstMoment", "secondMoment", "adapter")
 #: The parts that have all weights; the others are of what is trained.
@@ -112,6 +114,7 @@ class Checkpoints:
         if policy.model.adapter is not None:
             same = self._fits(state, stored)
             together(group, self.folder / name, lambda: self._require_base(name, same))
+        together(group, self.folder / name, lambda: self._require_initial(name))
         policy.restore(state)
         policy.unsaved = False
         return info
@@ -182,7 +185,7 @@ class Checkpoints:
             "createdAtMs": _now_ms(),
             "folder": data,
             "files": files,
-            "extra": {},
+            "extra": {_INITIAL_KEY: began} if (began := policy.model.initial_sha256) is not None else {},
         }
         if score is not None:
             manifest["score"] = score
@@ -242,6 +245,14 @@ class Checkpoints:
             problem = "holds an adapter of another model than this; start the policy with that model"
             raise CheckpointError("invalid", name, problem)
         return same
+
+    def _require_initial(self, name: str) -> bool:
+        """A frozen teacher and a trust region go by the initial weights, and an EMA teacher begins at them. Rank 0 knows."""
+        saved, model = self._manifest(name)["extra"].get(_INITIAL_KEY), self._policy.model
+        if isinstance(saved, str) and model.initial_sha256 not in (None, saved):
+            began = f"was saved by a policy that began with other weights than {model.card.name}"
+            raise CheckpointError("invalid", name, f"{began}; start it with that model")
+        return True
 
     def _read_tensors(self, file: Path, parameters: Parameters) -> WeightSet:
         """This rank's part of every tensor, after all names and shapes are checked."""

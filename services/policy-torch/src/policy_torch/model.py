@@ -16,11 +16,12 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from transformers import AutoModelForCausalLM
 
 from policy_torch import adapter, peft_folder
-from policy_torch.adapter import Adapter, AdapterSettings, AdapterSource, FreshAdapter
+from policy_torch.adapter import Adapter, AdapterSettings, AdapterSource, FreshAdapter, StoredAdapter
 from policy_torch.batches import Continuation, MicroBatch, assemble
 from policy_torch.errors import CheckpointError, UnsupportedError
 from policy_torch.group import Group
 from policy_torch.head import Head
+from policy_torch.initial import initial_sha256
 from policy_torch.ledger import CountedAllGather, CountedReduceScatter, Ledger
 from policy_torch.weights import Parameters
 
@@ -113,6 +114,11 @@ class LoadedModel:
         self.sharing_width = _sharing_width(module)
         named = _named_parameters(module)
         self.card = _card(options.folder, language_model, sum(each.numel() for _, each in named))
+        #: On rank 0, of the weights that training begins with; None where an adapter that moves them is merged in, whose
+        #: product no two engines round alike.
+        self.initial_sha256: str | None = None
+        if group.rank == 0 and not isinstance(options.adapter, StoredAdapter):
+            self.initial_sha256 = initial_sha256(named)
         settings = None if options.adapter is None else _adapt(module, options.adapter)
         if options.recompute_layers:
             _recompute_layers(language_model)
