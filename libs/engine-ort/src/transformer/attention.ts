@@ -1,6 +1,7 @@
 import type { ModelConfig } from '@backsight/engine';
 import type { Graph } from '../graph/graph.js';
 import { add } from '../graph/ops/add.js';
+import { causalAttention } from '../graph/ops/causal-attention.js';
 import { concat } from '../graph/ops/concat.js';
 import { matmul } from '../graph/ops/matmul.js';
 import { reshape } from '../graph/ops/reshape.js';
@@ -17,7 +18,13 @@ export interface AttentionSight {
   /** Positions of the branches' tokens in their sequences. Shape [B, T], int64. */
   readonly branchPositions: Value;
   readonly masks: AttentionMasks;
+  /** Absent: all before. */
+  readonly window: number | undefined;
+  /** How a trunk attends to itself: in one operator, which is faster and cannot be differentiated, or in several. */
+  readonly trunk: TrunkAttention;
 }
+
+export type TrunkAttention = 'fused' | 'differentiable';
 
 /**
  * Causal grouped-query attention over trunks and their branches, differentiable. Shapes [M, (H + 2 KV) d] -> [M, H d].
@@ -31,25 +38,47 @@ export function attention(graph: Graph, config: ModelConfig, qkv: Value, sight: 
   const [trunkRows, branchRows] = split(graph, qkv, 0, ['B*P', 'B*G*T']);
   if (trunkRows === undefined || branchRows === undefined) throw new Error('A split has two parts.');
   const { angles, branchPositions } = sight;
-  const trunk = graph.scope('trunk', () => heads(graph, config, trunkRows, 'P', angles));
+  const trunk = graph.scope('trunk', () =>
+    sight.trunk === 'fused'
+      ? fusedTrunk(graph, config, trunkRows, sight)
+      : differentiableTrunk(graph, config, trunkRows, sight),
+  );
   const branches = graph.scope('branches', () =>
     heads(graph, config, branchRows, 'G*T', angles, branchPositions),
   );
   return concat(
     graph,
-    [
-      graph.scope('trunk', () => attendTrunk(graph, config, trunk, sight.masks)),
-      graph.scope('branches', () => attendBranches(graph, config, branches, trunk, sight.masks)),
-    ],
+    [trunk.mixed, graph.scope('branches', () => attendBranches(graph, config, branches, trunk, sight.masks))],
     0,
   );
 }
 
-/** Turned queries and keys, and values, by head. Shapes [B, H, S, d] and [B, KV, S, d]. */
-interface Heads {
-  readonly queries: Value;
+/** Turned keys, and values, by head. Shapes [B, KV, S, d]. */
+interface Memory {
   readonly keys: Value;
   readonly values: Value;
+}
+
+/** With turned queries. Shape [B, H, S, d]. */
+interface Heads extends Memory {
+  readonly queries: Value;
+}
+
+/** What trunks see of themselves, and what their branches see of them. Shape [B*P, H d]. */
+interface Trunk extends Memory {
+  readonly mixed: Value;
+}
+
+function fusedTrunk(graph: Graph, config: ModelConfig, rows: Value, sight: AttentionSight): Trunk {
+  const { angles, window } = sight;
+  const { heads, keyValueHeads, headDim } = config;
+  const sequences = { sequences: 'B', length: 'P', ...(window !== undefined && { window }) };
+  return causalAttention(graph, rows, { heads, keyValueHeads, headDim, angles, ...sequences });
+}
+
+function differentiableTrunk(graph: Graph, config: ModelConfig, rows: Value, sight: AttentionSight): Trunk {
+  const trunk = heads(graph, config, rows, 'P', sight.angles);
+  return { ...trunk, mixed: attendTrunk(graph, config, trunk, sight.masks) };
 }
 
 function heads(
@@ -97,7 +126,7 @@ function attendBranches(
   graph: Graph,
   { heads, keyValueHeads, headDim }: ModelConfig,
   branches: Heads,
-  trunk: Heads,
+  trunk: Memory,
   masks: AttentionMasks,
 ): Value {
   const group = heads / keyValueHeads;

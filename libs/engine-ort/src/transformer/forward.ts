@@ -7,7 +7,7 @@ import { reshape } from '../graph/ops/reshape.js';
 import { rmsNorm } from '../graph/ops/rms-norm.js';
 import { selectRows } from '../graph/ops/select-rows.js';
 import type { Value } from '../graph/value.js';
-import { attention } from './attention.js';
+import { attention, type TrunkAttention } from './attention.js';
 import { attentionMasks, type AttentionMasks } from './attention-masks.js';
 import { layer } from './layer.js';
 import type { WeightValues } from './parameters.js';
@@ -39,12 +39,19 @@ export interface Forward {
   readonly hidden: Value;
 }
 
+/** How a forward pass is written. */
+export interface ForwardOptions {
+  /** What differentiation finds in memory of each layer. */
+  readonly memory?: SegmentMemory;
+  readonly trunk?: TrunkAttention;
+}
+
 /** Adds the whole model up to its final hidden states at the wanted positions, and declares the inputs it reads. */
 export function forward(
   graph: Graph,
   config: ModelConfig,
   weights: WeightValues,
-  memory: SegmentMemory = 'kept',
+  { memory = 'kept', trunk = 'differentiable' }: ForwardOptions = {},
 ): Forward {
   const { branchPositions, trunkLengths, ids } = declareTokens(graph);
   const rows = graph.input(sequenceInputs.rows, 'int64', ['N']);
@@ -55,7 +62,7 @@ export function forward(
   weights.layers.forEach((layerWeights, index) => {
     const keep = index === config.layers - 1 ? (value: Value) => selectRows(graph, value, rows) : undefined;
     const { window, rope } = layerSight(config, index);
-    const sight = { angles: tables(rope), branchPositions, masks: masks(window) };
+    const sight = { angles: tables(rope), branchPositions, masks: masks(window), window, trunk };
     const attend = (qkv: Value) => attention(graph, config, qkv, sight);
     const build = (input: Value) =>
       graph.scope(`layers.${index}`, () => layer(graph, config, layerWeights, input, attend, keep));

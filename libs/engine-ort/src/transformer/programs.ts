@@ -2,6 +2,7 @@ import type { ModelConfig } from '@backsight/engine';
 import type { ExecutionProvider } from '../execution-provider.js';
 import type { Graph } from '../graph/graph.js';
 import { Session } from '../session.js';
+import type { TrunkAttention } from './attention.js';
 import { decodingGraph, type DecodingGraphOptions } from './decoding-graph.js';
 import { promptGraph } from './prompt-graph.js';
 import { hiddenGraph, scoringGraph, type ScoringGraphOptions } from './scoring-graph.js';
@@ -18,11 +19,13 @@ export class Programs {
   ) {}
 
   hidden(): Promise<Session> {
-    return this.load('hidden', () => hiddenGraph(this.config));
+    return this.load('hidden', () => hiddenGraph(this.config, this.trunk));
   }
 
   scoring(options: ScoringGraphOptions): Promise<Session> {
-    return this.load(`scoring ${JSON.stringify(options)}`, () => scoringGraph(this.config, options));
+    return this.load(`scoring ${JSON.stringify(options)}`, () =>
+      scoringGraph(this.config, options, this.trunk),
+    );
   }
 
   prompts(): Promise<Session> {
@@ -46,6 +49,11 @@ export class Programs {
   /** Frees all sessions; none may be running. */
   async release(): Promise<void> {
     for (const key of [...this.sessions.keys()]) await this.drop(key);
+  }
+
+  /** The CUDA provider has the fused operator for half precision only, and would send float32 to the CPU. */
+  private get trunk(): TrunkAttention {
+    return this.provider === 'cpu' ? 'fused' : 'differentiable';
   }
 
   private load(key: string, graph: () => Graph): Promise<Session> {

@@ -4,6 +4,7 @@ import { multiply } from '../graph/ops/multiply.js';
 import { topK } from '../graph/ops/top-k.js';
 import type { Value } from '../graph/value.js';
 import { entropies, studentOf } from '../objective/student.js';
+import type { TrunkAttention } from './attention.js';
 import { forward, project } from './forward.js';
 import { inShares } from './in-shares.js';
 import { declareWeights } from './parameters.js';
@@ -35,10 +36,14 @@ export interface ScoringGraphOptions {
 }
 
 /** Scores given completion tokens: their logprobs and entropies, and the most likely tokens if asked for. */
-export function scoringGraph(config: ModelConfig, { withTop, shares }: ScoringGraphOptions): Graph {
+export function scoringGraph(
+  config: ModelConfig,
+  { withTop, shares }: ScoringGraphOptions,
+  trunk: TrunkAttention = 'fused',
+): Graph {
   const graph = new Graph();
   const weights = declareWeights(graph, config);
-  const { hidden } = forward(graph, config, weights);
+  const { hidden } = forward(graph, config, weights, { trunk });
   const inverseTemperature = graph.input(scoring.inverseTemperature, 'float32', []);
   const scoredIds = graph.input(scoring.scoredIds, 'int64', ['N', 1]);
   const topCount = withTop ? graph.input(scoring.topCount, 'int64', [1]) : undefined;
@@ -64,8 +69,8 @@ export function scoringGraph(config: ModelConfig, { withTop, shares }: ScoringGr
 }
 
 /** Computes final hidden states alone, which is all a teacher hands over. Output `hidden`: shape [N, D]. */
-export function hiddenGraph(config: ModelConfig): Graph {
+export function hiddenGraph(config: ModelConfig, trunk: TrunkAttention = 'fused'): Graph {
   const graph = new Graph();
-  graph.output('hidden', forward(graph, config, declareWeights(graph, config)).hidden);
+  graph.output('hidden', forward(graph, config, declareWeights(graph, config), { trunk }).hidden);
   return graph;
 }

@@ -46,7 +46,7 @@ export function trainingGraph(config: ModelConfig, options: TrainingGraphOptions
   const graph = new Graph();
   const { adapter } = options;
   const weights = declareWeights(graph, config, adapter);
-  const { embedded, hidden } = forward(graph, config, weights, options.layers);
+  const { embedded, hidden } = forward(graph, config, weights, { memory: options.layers });
   const seeds = graph.scope('head', () =>
     head(graph, config, { ...options, frozenOutput: adapter !== undefined }, hidden, weights.output),
   );
