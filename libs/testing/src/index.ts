@@ -3,6 +3,7 @@ export { byteTokenizer, type ByteTokenizer } from './byte-tokenizer.js';
 export { faultQueue, type Fault, type FaultQueue } from './faults.js';
 export { freePort } from './free-port.js';
 export { startLoopback, withServer, type LoopbackOptions } from './loopback.js';
+export { openly, passingOn } from './passing-policy.js';
 export { openRealHouse, type RealEnvironment, type RealHouse, type RealRoom } from './real-house.js';
 export {
   runToEnd,

@@ -11,8 +11,8 @@ import {
   type ScoreResponse,
   type TrainStepRequest,
 } from '@backsight/contract/policy';
-import { type CallIdentity, connect, passedOn, readFailure, service, unimplemented } from '@backsight/rpc';
-import { type RoomProcess, startRoomProcess, withServer } from '@backsight/testing';
+import { type CallIdentity, connect, service, unimplemented } from '@backsight/rpc';
+import { openly, passingOn, type RoomProcess, startRoomProcess, withServer } from '@backsight/testing';
 import { judgePolicy } from './policy-suite.js';
 
 const root = join(import.meta.dirname, '../../../..');
@@ -32,7 +32,7 @@ beforeAll(async () => {
     },
   });
   const { client, close } = connect(PolicyServiceDefinition, room.address, { retry: false });
-  real = { client: frank(client), close };
+  real = { client: openly(client), close };
 }, 60_000);
 afterAll(async () => {
   real.close();
@@ -45,48 +45,9 @@ type Tamper = (
   client: PolicyServiceClient,
 ) => Partial<PolicyServiceImplementation<CallIdentity>>;
 
-/** A client whose failures can be thrown on by a room that calls it. */
-function frank(client: PolicyServiceClient): PolicyServiceClient {
-  const told = (error: unknown): never => {
-    const failure = readFailure(error);
-    throw failure === undefined ? error : passedOn(failure);
-  };
-  async function* stream(answers: AsyncIterable<unknown>) {
-    try {
-      yield* answers;
-    } catch (error) {
-      told(error);
-    }
-  }
-  type Answer = Promise<unknown> | AsyncIterable<unknown>;
-  return new Proxy(client, {
-    get:
-      (target, name: keyof PolicyServiceClient) =>
-      (...call: unknown[]) => {
-        const answer = (target[name] as (...call: unknown[]) => Answer)(...call);
-        return Symbol.asyncIterator in answer ? stream(answer) : answer.catch(told);
-      },
-  });
-}
-
-/** Passes every call on to the real policy. */
-function honestly({ client }: typeof real): PolicyServiceImplementation<CallIdentity> {
-  return {
-    describe: (request, { signal }) => client.describe(request, { signal }),
-    generate: (request, { signal }) => client.generate(request, { signal }),
-    score: (request, { signal }) => client.score(request, { signal }),
-    trainStep: (requests, { signal }) => client.trainStep(requests, { signal }),
-    saveCheckpoint: (request, { signal }) => client.saveCheckpoint(request, { signal }),
-    restoreCheckpoint: (request, { signal }) => client.restoreCheckpoint(request, { signal }),
-    listCheckpoints: (request, { signal }) => client.listCheckpoints(request, { signal }),
-    exportCheckpoint: (request, { signal }) => client.exportCheckpoint(request, { signal }),
-    pullWeights: (request, { signal }) => client.pullWeights(request, { signal }),
-  };
-}
-
 /** The checks that a policy with one thing wrong fails, with their reasons. */
 async function failures(tamper: Tamper, only: string): Promise<Record<string, string>> {
-  const honest = honestly(real);
+  const honest = passingOn(real.client);
   const served = service(PolicyServiceDefinition, { ...honest, ...tamper(honest, real.client) });
   return withServer([served], async (address) => {
     const { results } = await judgePolicy(address, { only });
@@ -140,7 +101,7 @@ describe('judgePolicy', () => {
   }, 120_000);
 
   it('reports what is not offered as such', async () => {
-    const honest = honestly(real);
+    const honest = passingOn(real.client);
     const samplesOnly: PolicyServiceImplementation<CallIdentity> = {
       ...honest,
       describe: async (request, { signal }) => ({

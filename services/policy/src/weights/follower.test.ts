@@ -1,5 +1,4 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
@@ -15,6 +14,7 @@ import {
 } from '@backsight/engine';
 import { loadOrtEngine, type OrtEngineOptions } from '@backsight/engine-ort';
 import { connect, createLogger, serve, service, type Connection, type Logger } from '@backsight/rpc';
+import { freePort } from '@backsight/testing';
 import { caughtFailure } from '../caught-failure.js';
 import { startPolicy, type StartedPolicy } from '../policy.js';
 import { tinyConfig } from '../tiny-model.js';
@@ -109,14 +109,6 @@ function listening() {
   const warn = ({ problem }: { problem: string }) => problems.push(problem);
   const logger = Object.assign(Object.create(quiet), { info, warn }) as Logger;
   return { taken, problems, logger };
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
@@ -387,20 +379,6 @@ describe('Follower', () => {
     expect(training).toEqual({ objectives: [], teachers: [], maxSupport: 0 });
     expect((await client.listCheckpoints({})).checkpoints).toEqual([]);
     expect(await versionOf(follower)).toBe(0);
-  });
-});
-
-describe('policyService pullWeights', () => {
-  it('refuses a type it does not send, and a base it does not keep', async () => {
-    const { client } = await start();
-    const pull = async (request: object) => {
-      for await (const _ of client.pullWeights(request));
-    };
-    const half = await caughtFailure(() => pull({ dtype: proto.DataType.FLOAT16 }));
-    expect(half).toMatchObject({ code: 'INVALID_ARGUMENT', violations: [{ field: 'dtype' }] });
-    const base = await caughtFailure(() => pull({ baseVersion: 0, baseChecksum: new Uint8Array(32) }));
-    expect(base).toMatchObject({ code: 'FAILED_PRECONDITION' });
-    expect(base.message).toContain('ask for the whole');
   });
 });
 
