@@ -21,6 +21,7 @@ import { selectRows } from './ops/select-rows.js';
 import { silu } from './ops/silu.js';
 import { softmax } from './ops/softmax.js';
 import { split } from './ops/split.js';
+import { stretch } from './ops/stretch.js';
 import { subtract } from './ops/subtract.js';
 import { transpose } from './ops/transpose.js';
 
@@ -225,6 +226,22 @@ describe('differentiate', () => {
         },
         build: (graph, operand) => selectRows(graph, operand('x'), operand('rows')),
         resultShape: [3, 3],
+      }),
+    ).toBeLessThan(tolerance);
+  });
+
+  it('agrees for a value that is stretched along some axes', async () => {
+    expect(
+      await gradientError({
+        operands: {
+          x: { tensor: numbers([2, 1, 1, 3]), shape: ['B', 1, 1, 3] },
+          y: { tensor: numbers([5], 1), shape: ['N'] },
+        },
+        build: (graph, operand) => {
+          const y = reshape(graph, operand('y'), [1, 1, 'N', 1]);
+          return multiply(graph, stretch(graph, operand('x'), ['B', 4, 'N', 3]), y);
+        },
+        resultShape: [2, 4, 5, 3],
       }),
     ).toBeLessThan(tolerance);
   });

@@ -1,16 +1,16 @@
 import type { Graph } from '../graph/graph.js';
 import { add } from '../graph/ops/add.js';
+import { concat } from '../graph/ops/concat.js';
 import { less, where } from '../graph/ops/elementwise.js';
 import { reshape } from '../graph/ops/reshape.js';
+import { stretch } from '../graph/ops/stretch.js';
 import type { Value } from '../graph/value.js';
 
 /** What to add to attention scores, query by key: 0 for what is seen, a very low number for what is not. */
 export interface AttentionMasks {
   /** Shape [P, P]. */
   readonly trunk: Value;
-  /** What branches see of their trunk. Shape [B, 1, 1, 1, 1, P], or [B, 1, 1, 1, T, P] with a window. */
-  readonly trunkOfBranch: Value;
-  /** Shape [T, T]. */
+  /** What branches see of their trunk, and then of themselves. Shape [B, 1, 1, 1, T, P+T]. */
   readonly branch: Value;
 }
 
@@ -24,10 +24,16 @@ export function attentionMasks(
   { trunkLengths, branchPositions }: { readonly trunkLengths: Value; readonly branchPositions: Value },
   window: number | undefined,
 ): AttentionMasks {
+  const perBranch = ['B', 1, 1, 1, 'T'] as const;
+  const ofTrunk = trunkMask(graph, trunkLengths, branchPositions, window);
+  const ofItself = reshape(graph, causalMask(graph, 'T', window), [1, 1, 1, 1, 'T', 'T']);
   return {
     trunk: causalMask(graph, 'P', window),
-    trunkOfBranch: trunkMask(graph, trunkLengths, branchPositions, window),
-    branch: causalMask(graph, 'T', window),
+    branch: concat(
+      graph,
+      [stretch(graph, ofTrunk, [...perBranch, 'P']), stretch(graph, ofItself, [...perBranch, 'T'])],
+      -1,
+    ),
   };
 }
 
@@ -40,7 +46,7 @@ function causalMask(graph: Graph, length: string, window: number | undefined): V
   return where(graph, beforeWindow(graph, positions, own, window), hidden(graph), later);
 }
 
-/** 0 where a trunk has a token, and not before the window. */
+/** 0 where a trunk has a token, and not before the window. Shape [B, 1, 1, 1, 1, P], or [B, 1, 1, 1, T, P] with a window. */
 function trunkMask(graph: Graph, lengths: Value, positions: Value, window: number | undefined): Value {
   const keys = range(graph, 'P');
   // Shape [B, P].

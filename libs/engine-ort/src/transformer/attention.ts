@@ -8,6 +8,7 @@ import { reshape } from '../graph/ops/reshape.js';
 import { rotary, type RotaryAngles } from '../graph/ops/rotary.js';
 import { softmax } from '../graph/ops/softmax.js';
 import { split } from '../graph/ops/split.js';
+import { stretch } from '../graph/ops/stretch.js';
 import { transpose } from '../graph/ops/transpose.js';
 import { product, type Dimension, type Value } from '../graph/value.js';
 import type { AttentionMasks } from './attention-masks.js';
@@ -129,28 +130,37 @@ function attendBranches(
   trunk: Memory,
   masks: AttentionMasks,
 ): Value {
-  const group = heads / keyValueHeads;
-  const grouped = product(group, 'G*T');
-  const perBranch = (value: Value, shared: number) =>
-    reshape(graph, value, ['B', keyValueHeads, shared, 'G', 'T', headDim]);
-  const stack = (value: Value, width: Dimension) =>
-    reshape(graph, value, ['B', keyValueHeads, grouped, width]);
-  const scaled = { transposeRight: true, scale: scaleOf(headDim) };
-
-  const scores = ['B', keyValueHeads, group, 'G', 'T'] as const;
-  const onTrunk = matmul(graph, stack(branches.queries, headDim), trunk.keys, scaled);
-  const onOwn = matmul(graph, perBranch(branches.queries, group), perBranch(branches.keys, 1), scaled);
-  const masked = [
-    add(graph, reshape(graph, onTrunk, [...scores, 'P']), masks.trunkOfBranch),
-    add(graph, onOwn, masks.branch),
-  ];
-  const weights = softmax(graph, concat(graph, masked, -1));
-  const [trunkWeights, ownWeights] = split(graph, weights, -1, ['P', 'T']);
-  if (trunkWeights === undefined || ownWeights === undefined) throw new Error('A split has two parts.');
-
-  const fromTrunk = matmul(graph, stack(trunkWeights, 'P'), trunk.values);
-  const fromOwn = stack(matmul(graph, ownWeights, perBranch(branches.values, 1)), headDim);
-  return byRow(graph, add(graph, fromTrunk, fromOwn), 'G*T', heads, headDim);
+  // A branch has its trunk's keys and values beside its own: they are few, and scores, which are many, stay in one piece.
+  const withTrunk = (before: Value, own: Value) => {
+    const perBranch = ['B', keyValueHeads, 1, 'G'] as const;
+    const shared = reshape(graph, before, ['B', keyValueHeads, 1, 1, 'P', headDim]);
+    return concat(
+      graph,
+      [
+        stretch(graph, shared, [...perBranch, 'P', headDim]),
+        reshape(graph, own, [...perBranch, 'T', headDim]),
+      ],
+      -2,
+    );
+  };
+  const queries = reshape(graph, branches.queries, [
+    'B',
+    keyValueHeads,
+    heads / keyValueHeads,
+    'G',
+    'T',
+    headDim,
+  ]);
+  const keys = withTrunk(trunk.keys, branches.keys);
+  const scores = matmul(graph, queries, keys, { transposeRight: true, scale: scaleOf(headDim) });
+  const weights = softmax(graph, add(graph, scores, masks.branch));
+  return byRow(
+    graph,
+    matmul(graph, weights, withTrunk(trunk.values, branches.values)),
+    'G*T',
+    heads,
+    headDim,
+  );
 }
 
 /** Shapes [B, KV, H/KV S, d] -> [B*S, H d]. */
