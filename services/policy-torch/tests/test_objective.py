@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from policy_torch.head import FEW_ROWS, PIECE_ROWS, Head
 from policy_torch.objective import (
     Aggregation,
     Distillation,
@@ -126,3 +127,16 @@ def test_token_scales_keep_masked_completions_in_the_mean_over_completions() -> 
     assert token_scales("sequence-mean-token-mean", [3, 0, 1]) == pytest.approx([1 / 9, 0, 1 / 3])
     assert token_scales("sequence-mean-token-sum", [3, 0, 1]) == pytest.approx([1 / 3, 0, 1 / 3])
     assert token_scales("token-mean", [0, 0]) == [0, 0]
+
+
+@pytest.mark.parametrize("rows", [1, FEW_ROWS, FEW_ROWS + 1])
+@pytest.mark.parametrize("biased", [False, True])
+def test_a_head_gives_the_same_logits_in_pieces(rows: int, biased: bool) -> None:
+    source = torch.Generator().manual_seed(2)
+    weight = torch.randn(2 * PIECE_ROWS + 7, 16, generator=source)
+    bias = torch.randn(len(weight), generator=source) if biased else None
+    hidden = torch.randn(rows, 16, generator=source)
+    head = Head(weight, bias, scale=0.5, cap=3.0)
+    with torch.no_grad():
+        found = head.logits(hidden)
+    torch.testing.assert_close(found, head.logits(hidden), rtol=1e-5, atol=1e-5)  # whole, with gradients on

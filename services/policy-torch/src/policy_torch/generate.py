@@ -111,14 +111,21 @@ class Decoder:
         positions = (cache.length - self._starts)[:, None].to(device)  # [B, 1]
         mask = None
         if int(self._starts.max()) > 0:
-            columns = torch.arange(cache.length + 1)[None]  # [1, L + 1]
-            mask = (columns >= self._starts[:, None]).to(device)  # [B, L + 1]
+            mask = self._mask(cache.length + 1).to(device)
         logits = self._model.run(
             lambda module: _next_logits(
                 module, input_ids=last, position_ids=positions, attention_mask=mask, past_key_values=cache
             )
         )
         return self._draw(logits)
+
+    def _mask(self, columns: int) -> Tensor:
+        """Hides what lies left of each row's start. Shape [B, 1, 1, L + 1], or [B, L + 1] where transformers must see to it."""
+        seen = torch.arange(columns)[None] >= self._starts[:, None]  # [B, L + 1]
+        if self._model.sharing_width is None:
+            return seen  # it asks on the device whether everything is seen, and waits for the answer
+        dtype = self._model.options.compute
+        return torch.zeros(seen.shape, dtype=dtype).masked_fill_(~seen, torch.finfo(dtype).min)[:, None, None]
 
     def _read(self, prompts: list[Continuation], groups: list[list[Sample]], version: int) -> list[Finished]:
         """One pass over distinct prompts, and a row for each of their samples."""
@@ -148,10 +155,9 @@ class Decoder:
 
     def _draw(self, logits: Tensor, begin: int = 0) -> list[Finished]:
         """Draws for the rows from `begin` on and takes out those that ended. Logits: shape [rows, V]."""
-        rows, device = self._rows[begin:], logits.device
+        rows = self._rows[begin:]
         column = [(row.sample.sampling.temperature, row.sample.sampling.top_p, _uniform(row)) for row in rows]
-        settings = torch.tensor(column, dtype=torch.float64).to(device)  # [rows, 3]
-        ids, logprobs = draw(logits, settings[:, 0], settings[:, 1], settings[:, 2])
+        ids, logprobs = draw(logits, *torch.tensor(column, dtype=torch.float64).unbind(1))
         finished: list[Finished] = []
         running: list[int] = list(range(begin))
         for index, (row, token, logprob) in enumerate(zip(rows, ids.tolist(), logprobs.tolist(), strict=True)):
@@ -212,6 +218,8 @@ class SlotCache(Cache):  # type: ignore[misc] # transformers is not typed
         columns = (torch.arange(length)[None] - (length - lengths)[:, None]).clamp(min=0)  # [rows, L]
         while len(self.layers) < len(other.layers):
             self.layers.append(SlotLayer())
+        device = other.layers[0].device
+        source, columns = source.to(device), columns.to(device)
         for mine, theirs in zip(self.layers, other.layers, strict=True):
             mine.join(theirs, source, columns, length)
         return length
@@ -220,6 +228,8 @@ class SlotCache(Cache):  # type: ignore[misc] # transformers is not typed
         """Keeps some rows, and drops the first columns that none of them uses."""
         if len(rows) == 0:
             self.layers.clear()
+            return
+        rows = rows.to(self.layers[0].device)
         for layer in self.layers:
             layer.keep(rows, unused)
 
@@ -264,7 +274,6 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[misc]
         self.is_initialized, self.length = True, length
 
     def keep(self, rows: Tensor, unused: int) -> None:
-        rows = rows.to(self.device)
         self.keys = self.keys[:, :, unused:].index_select(0, rows)
         self.values = self.values[:, :, unused:].index_select(0, rows)
         self.length -= unused

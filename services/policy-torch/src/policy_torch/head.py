@@ -16,6 +16,10 @@ from policy_torch.objective import Objective, Tokens, evaluate
 #: and on a GPU 512 MiB, since each chunk reads the whole projection and adds to its whole gradient.
 CHUNK_ELEMENTS = {"cpu": 2**24, "cuda": 2**27}
 
+#: A CPU's product of at most so many rows with a whole projection reads it two to three times as slowly as in pieces of so many
+#: of its rows (measured with MKL, 1 to 32 rows and a vocabulary of 49,152).
+FEW_ROWS, PIECE_ROWS = 32, 2048
+
 
 @dataclass(frozen=True)
 class Head:
@@ -30,10 +34,16 @@ class Head:
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Shape [n, D] -> [n, V], float32."""
-        z = functional.linear(hidden, self.weight, self.bias).float()
+        few = hidden.device.type == "cpu" and len(hidden) <= FEW_ROWS and not torch.is_grad_enabled()
+        z = self._in_pieces(hidden) if few else functional.linear(hidden, self.weight, self.bias).float()
         if self.scale != 1.0:
             z = z * self.scale
         return z if self.cap is None else self.cap * torch.tanh(z / self.cap)
+
+    def _in_pieces(self, hidden: Tensor) -> Tensor:
+        pieces = (self.weight[begin : begin + PIECE_ROWS] for begin in range(0, len(self.weight), PIECE_ROWS))
+        z = torch.cat([functional.linear(hidden, piece) for piece in pieces], dim=1).float()
+        return z if self.bias is None else z.add_(self.bias)
 
     def pull_back(self, gradient: Tensor, logits: Tensor) -> Tensor:
         """The gradient by h W' + b from the gradient by the logits; it is overwritten. Shape [n, V]."""

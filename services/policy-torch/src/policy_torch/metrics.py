@@ -80,7 +80,10 @@ def add_tokens(
     """
     if not examples:
         return
-    figures = {name: values.double().cpu() for name, values in figures.items()}
+    columns = (
+        torch.stack([values.float() for values in figures.values()]).cpu().double()
+    )  # at once: a GPU is waited for
+    figures = dict(zip(figures, columns, strict=True))
     counts = torch.tensor([len(each.example.completion_ids) for each in examples])
 
     def column(values: list[float]) -> Tensor:
