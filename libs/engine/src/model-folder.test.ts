@@ -3,29 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { parseJsonObject } from './json.js';
-import { llamaArchitecture, type ModelConfig } from './model-config.js';
+import type { ModelConfig } from './model-config.js';
 import { checkModelFolder, loadModelFolder, writeModelFolder } from './model-folder.js';
 import { randomWeights } from './random-weights.js';
 import { writeSafetensors } from './safetensors.js';
 import type { TensorView } from './weights.js';
+import { toyConfig } from './toy-model.js';
 
-const config: ModelConfig = {
-  modelType: 'llama',
-  hiddenSize: 8,
-  intermediateSize: 12,
-  layers: 2,
-  heads: 4,
-  keyValueHeads: 2,
-  headDim: 2,
-  vocabularySize: 10,
-  rmsNormEpsilon: 1e-5,
-  rope: { theta: 10000 },
-  architecture: llamaArchitecture,
-  tiedEmbeddings: true,
-  contextWindow: 32,
-  bosId: 1,
-  stopIds: [2],
-};
+const config: ModelConfig = { ...toyConfig, bosId: 1 };
 const weights = randomWeights(config, 7);
 const files = {
   'tokenizer.json': '{"version":"1.0"}',

@@ -5,7 +5,7 @@ import {
   backsight,
   type Ended,
   processesOf,
-  startBacksight,
+  startHouse,
   type Started,
   TemporaryFolders,
 } from './run-backsight.js';
@@ -170,19 +170,8 @@ describe('backsight train', () => {
 
   beforeAll(async () => {
     await mkdir(at('house'));
-    const started = new Promise<void>((resolve, reject) => {
-      const args = ['up', '--port', '17700', '--threads', '1', '--data', at('house')];
-      house = startBacksight([...args, '--tasks', at('tasks.jsonl')], {
-        environment,
-        onOutput: (text) => {
-          if (text.includes('Ctrl-C stops everything')) resolve();
-        },
-      });
-      house.ended.then(({ stderr }) => {
-        reject(new Error(stderr));
-      }, reject);
-    });
-    await started;
+    const where = ['--port', '17700', '--threads', '1', '--data', at('house')];
+    house = await startHouse([...where, '--tasks', at('tasks.jsonl')], environment);
   }, 60_000);
   afterAll(async () => {
     house.child.kill('SIGINT');

@@ -3,7 +3,7 @@ import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ProbeResult, Run } from '@backsight/contract/coordinator';
 import { quickstartTasks } from '@backsight/tiny';
-import { backsight, processesOf, startBacksight, type Started, TemporaryFolders } from './run-backsight.js';
+import { backsight, processesOf, startHouse, type Started, TemporaryFolders } from './run-backsight.js';
 
 const PORT = 17800;
 const coordinator = ['--coordinator', `127.0.0.1:${PORT}`];
@@ -48,29 +48,8 @@ beforeAll(async () => {
       checkpoint: { everySteps: 1 },
     }),
   );
-  await new Promise<void>((resolve, reject) => {
-    const args = [
-      'up',
-      '--port',
-      String(PORT),
-      '--threads',
-      '2',
-      '--data',
-      folder,
-      '--tasks',
-      tasks,
-      '--json',
-    ];
-    house = startBacksight(args, {
-      environment: process.env,
-      onOutput: (text) => {
-        if (text.includes('}')) resolve();
-      },
-    });
-    house.ended.then(({ stderr }) => {
-      reject(new Error(stderr));
-    }, reject);
-  });
+  const where = ['--port', String(PORT), '--threads', '2', '--data', folder, '--tasks', tasks];
+  house = await startHouse(where, process.env);
 }, 60_000);
 
 afterAll(async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Run } from '@backsight/contract/coordinator';
 import { quickstartTasks } from '@backsight/tiny';
 import type { RunSummary } from './progress/tally.js';
-import { backsight, processesOf, startBacksight, type Started, TemporaryFolders } from './run-backsight.js';
+import { backsight, processesOf, startHouse, type Started, TemporaryFolders } from './run-backsight.js';
 
 const PORT = 17850;
 const folders = new TemporaryFolders();
@@ -36,18 +36,8 @@ beforeAll(async () => {
       miniBatches: 4,
     }),
   );
-  await new Promise<void>((resolve, reject) => {
-    const rooms = ['--port', String(PORT), '--threads', '1', '--data', folder, '--tasks', tasks];
-    house = startBacksight(['up', ...rooms, '--followers', '2', '--json'], {
-      environment: process.env,
-      onOutput: (text) => {
-        if (text.includes('}')) resolve();
-      },
-    });
-    house.ended.then(({ stderr }) => {
-      reject(new Error(stderr));
-    }, reject);
-  });
+  const where = ['--port', String(PORT), '--threads', '1', '--data', folder, '--tasks', tasks];
+  house = await startHouse([...where, '--followers', '2'], process.env);
 }, 60_000);
 
 afterAll(async () => {

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { backsight, startBacksight, type Started, TemporaryFolders } from './run-backsight.js';
+import { backsight, startHouse, type Started, TemporaryFolders } from './run-backsight.js';
 
 const root = join(import.meta.dirname, '../../..');
 const page = readFileSync(join(root, 'docs/python-environment.md'), 'utf8');
@@ -63,17 +63,7 @@ whereThereIsGrpc('the page on environments in Python (needs a Python with grpcio
 
   it('makes one that the tiny policy learns from', async () => {
     const where = ['--port', '17900', '--threads', '2', '--data', join(folder, 'data')];
-    await new Promise<void>((resolve, reject) => {
-      house = startBacksight(['up', '--environment', PORTS['127.0.0.1:7200'], ...where], {
-        environment: process.env,
-        onOutput: (text) => {
-          if (text.includes('Ctrl-C')) resolve();
-        },
-      });
-      house.ended.then(({ stderr }) => {
-        reject(new Error(stderr));
-      }, reject);
-    });
+    house = await startHouse(['--environment', PORTS['127.0.0.1:7200'], ...where], process.env);
     const train = ['train', join(folder, 'recipe.yaml'), '--coordinator', '127.0.0.1:17900'];
     const { stdout, stderr } = await backsight(train, { environment: process.env });
     expect(stderr).toBe('');

@@ -55,6 +55,24 @@ export function startBacksight(args: readonly string[], { environment, onOutput 
 export const backsight = (args: readonly string[], options: RunOptions): Promise<Ended> =>
   startBacksight(args, options).ended;
 
+/** Starts `backsight up` with these arguments; resolves once its rooms are there, rejects with what it said when it ends before. */
+export function startHouse(
+  args: readonly string[],
+  environment: RunOptions['environment'],
+): Promise<Started> {
+  return new Promise((resolve, reject) => {
+    const house = startBacksight(['up', ...args, '--json'], {
+      environment,
+      onOutput: (text) => {
+        if (text.includes('}')) resolve(house);
+      },
+    });
+    house.ended.then(({ stderr }) => {
+      reject(new Error(stderr));
+    }, reject);
+  });
+}
+
 /** Folders that are removed together. */
 export class TemporaryFolders {
   readonly #folders: string[] = [];

@@ -4,26 +4,16 @@ import { randomWeights } from '../random-weights.js';
 import { WeightSet } from '../weights.js';
 import { changesNothing, freshAdapter, mergeAdapter } from './adapter.js';
 import { adapterTable, adapterTargets, type AdapterSettings } from './adapter-settings.js';
+import { toyConfig } from '../toy-model.js';
 
 const config: ModelConfig = {
+  ...toyConfig,
   modelType: 'qwen2',
-  hiddenSize: 8,
-  intermediateSize: 12,
-  layers: 2,
-  heads: 4,
-  keyValueHeads: 2,
-  headDim: 2,
-  vocabularySize: 10,
-  rmsNormEpsilon: 1e-5,
-  rope: { theta: 10000 },
   // Biases are no matrices.
   architecture: {
     ...llamaArchitecture,
     biases: { queryKeyValue: true, attentionOutput: false, feedForward: false },
   },
-  tiedEmbeddings: true,
-  contextWindow: 32,
-  stopIds: [2],
 };
 const settings: AdapterSettings = { rank: 3, alpha: 6, targets: ['v_proj', 'q_proj', 'down_proj'] };
 

@@ -2,28 +2,11 @@ import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { llamaArchitecture, type ModelConfig } from '../model-config.js';
 import { writeSafetensors } from '../safetensors.js';
 import { freshAdapter } from './adapter.js';
 import { adapterTargets } from './adapter-settings.js';
 import { loadPeftFolder, writePeftFolder } from './peft-folder.js';
-
-const config: ModelConfig = {
-  modelType: 'llama',
-  hiddenSize: 8,
-  intermediateSize: 12,
-  layers: 2,
-  heads: 4,
-  keyValueHeads: 2,
-  headDim: 2,
-  vocabularySize: 10,
-  rmsNormEpsilon: 1e-5,
-  rope: { theta: 10000 },
-  architecture: llamaArchitecture,
-  tiedEmbeddings: true,
-  contextWindow: 32,
-  stopIds: [2],
-};
+import { toyConfig as config } from '../toy-model.js';
 const adapter = freshAdapter(config, { rank: 2, alpha: 4, targets: ['q_proj', 'v_proj'] }, 1);
 adapter.factors.flat.forEach((_, i) => (adapter.factors.flat[i] = Math.cos(i)));
 
