@@ -51,6 +51,18 @@ describe('pausing, resuming and stopping', () => {
     expect(house.policy.calls('restoreCheckpoint')).toBe(2);
   });
 
+  it('tells the environment which run plays, so that it can be fair to each', async () => {
+    const house = await openHouse();
+    const runIds: string[] = [];
+    for (let count = 0; count < 2; count++) {
+      const { runId } = await house.create({ steps: 1 });
+      await follow(house, runId);
+      runIds.push(runId);
+    }
+    const callers = house.world.begun.map(({ caller }) => caller);
+    expect([...new Set(callers)]).toEqual(runIds);
+  });
+
   it('stops at once, and for good', async () => {
     const house = await openHouse();
     house.policy.faults.add('trainStep', { kind: 'delay', ms: 60_000 });

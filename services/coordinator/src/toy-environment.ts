@@ -27,7 +27,7 @@ export interface ToyMoment {
 
 /** Every episode begun, and how many are played at this moment and were at most. */
 export interface ToyWorld extends Environment {
-  readonly begun: { readonly taskId: string; readonly seed: number }[];
+  readonly begun: { readonly taskId: string; readonly seed: number; readonly caller: string | undefined }[];
   readonly playing: { now: number; most: number };
 }
 
@@ -38,7 +38,7 @@ export function toyEnvironment(options: ToyOptions): ToyWorld {
     ['held-out', heldOut],
   ]);
   const words = new Map([...train, ...heldOut].map((word) => [`say-${word}`, word]));
-  const begun: { taskId: string; seed: number }[] = [];
+  const begun: ToyWorld['begun'] = [];
   const playing = { now: 0, most: 0 };
   return {
     name: 'toy',
@@ -48,10 +48,10 @@ export function toyEnvironment(options: ToyOptions): ToyWorld {
     playing,
     splits: () => [...splits].map(([name, of]) => ({ name, taskCount: of.length })),
     tasks: (split) => splits.get(split)?.map((word) => ({ taskId: `say-${word}`, title: word })),
-    play(taskId, { seed, signal }) {
+    play(taskId, { seed, signal, caller }) {
       const word = words.get(taskId);
       if (word === undefined) return undefined;
-      begun.push({ taskId, seed });
+      begun.push({ taskId, seed, caller });
       return episode(word, { taskId, seed, signal }, maxTurns, playing, options);
     },
   };

@@ -189,6 +189,28 @@ describe('judgeService', () => {
     expect([['a', 'b', 'c'].includes(first ?? ''), second]).toEqual([true, 'd']);
   });
 
+  it('is fair between runs that play over the same connection', async () => {
+    const finish: (() => void)[] = [];
+    const { player, queue, sandbox } = await serveScript(async function* (job) {
+      await new Promise<void>((resolve) => finish.push(resolve));
+      yield* printing('1', job);
+    });
+    const play = (caller: string, text: string) =>
+      playEpisode(player, { taskId: 'a', seed: 1 }, () => Promise.resolve({ text, truncated: false }), {
+        metadata: Metadata({ 'x-caller': caller }),
+      });
+    const greedy = ['a', 'b', 'c'].map((text) => play('greedy-run', text));
+    await until(() => queue.waiting === 2);
+    const modest = play('modest-run', 'd');
+    await until(() => queue.waiting === 3);
+    for (let done = 0; done < 4; done++) {
+      await until(() => finish.length > done);
+      finish[done]?.();
+    }
+    await Promise.all([...greedy, modest]);
+    expect(sandbox.jobs.map(({ source }) => source).indexOf('d')).toBe(1);
+  });
+
   it('runs twins, and a call that is repeated under its idempotency key, once', async () => {
     const finish = new Map<string, () => void>();
     const { client, sandbox } = await serveScript(

@@ -1,6 +1,7 @@
 /** An episode that outlives its stream. */
 import { type Action, Observation, type Outcome } from '@backsight/contract/environment';
 import { openEpisode, type EpisodeRequest, type RemoteEpisode } from '@backsight/environment';
+import { type CallOptions, Metadata, type RoomCallOptions } from '@backsight/rpc';
 import { type Patience, Waits } from '../rooms/patience.js';
 import { deadlines, type EnvironmentRoom } from '../rooms/rooms.js';
 
@@ -16,17 +17,26 @@ export type Move =
 export class EpisodePlayer {
   readonly #room: EnvironmentRoom;
   readonly #request: EpisodeRequest;
-  readonly #signal: AbortSignal;
+  readonly #options: CallOptions & RoomCallOptions;
   readonly #waits: Waits;
   readonly #observations: Observation[] = [];
   readonly #actions: Action[] = [];
   #stream: RemoteEpisode | undefined;
   #surprises = 0;
 
-  constructor(room: EnvironmentRoom, request: EpisodeRequest, patience: Patience) {
+  /** `caller` is whom the environment is to be fair to, where several share this coordinator's connection. */
+  constructor(
+    room: EnvironmentRoom,
+    request: EpisodeRequest,
+    { patience, caller }: { readonly patience: Patience; readonly caller?: string },
+  ) {
     this.#room = room;
     this.#request = request;
-    this.#signal = patience.signal;
+    this.#options = {
+      signal: patience.signal,
+      deadlineMs: deadlines.play,
+      ...(caller === undefined ? {} : { metadata: Metadata({ [callerKey]: caller }) }),
+    };
     this.#waits = new Waits(`the environment at ${room.address}`, patience);
   }
 
@@ -69,8 +79,7 @@ export class EpisodePlayer {
 
   /** Opens a stream and repeats every action so far. */
   async #replay(): Promise<Move> {
-    const options = { signal: this.#signal, deadlineMs: deadlines.play };
-    const stream = openEpisode(this.#room.client, this.#request, options);
+    const stream = openEpisode(this.#room.client, this.#request, this.#options);
     this.#stream = stream;
     let step = await stream.next();
     for (const [turn, known] of this.#observations.entries()) {
@@ -105,6 +114,8 @@ export class EpisodePlayer {
 }
 
 const MOST_SURPRISES = 3;
+/** As libs/rpc reads it. */
+const callerKey = 'x-caller';
 
 const same = (a: Observation, b: Observation): boolean =>
   JSON.stringify(Observation.toJSON(a)) === JSON.stringify(Observation.toJSON(b));

@@ -52,7 +52,7 @@ export async function openRun(runId: string, recipe: Recipe, means: RunMeans): P
   const run: OpenRun = {
     runId,
     recipe,
-    players: crew === undefined ? players : { ...players, crew },
+    players: { ...players, caller: runId, ...(crew === undefined ? {} : { crew }) },
     taskIds,
     store,
     logger: means.logger,

@@ -23,6 +23,8 @@ export interface Players {
   readonly renderer: Renderer;
   /** How long to bear with a room that is away. */
   readonly patience: Patience;
+  /** Whom environments are to be fair to, beside others who share them: the run; absent: this coordinator. */
+  readonly caller?: string;
   /** Samples in the policy's place; absent: the policy has no followers. */
   readonly crew?: Crew;
 }

@@ -39,7 +39,7 @@ export class Seat {
     players: Players,
   ) {
     this.#players = players;
-    this.#episode = new EpisodePlayer(players.environment, request, players.patience);
+    this.#episode = new EpisodePlayer(players.environment, request, players);
   }
 
   /** The prompt to complete next; undefined once the episode has ended. */
