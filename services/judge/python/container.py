@@ -21,6 +21,8 @@ from limits import Limits
 _ENVIRONMENT = {"PATH", "HOME", "LANG", "TZ", "PYTHONHASHSEED"}
 # Beside the folder of these modules.
 _IMAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "image.json")
+# Beside it, likewise: named pipes of the machine's, where the judge shares it.
+_PIPES = ("requests", "answers")
 _FIRST_TO_DIE = 1000
 _LAST_TO_RUN = 10
 
@@ -29,6 +31,18 @@ def forget_surroundings() -> None:
     """Drops the variables that the container's engine or image set."""
     for name in set(os.environ) - _ENVIRONMENT:
         del os.environ[name]
+
+
+def open_pipes() -> tuple[int, int]:
+    """Opens those that frames come and go by; OSError where nobody has the other ends."""
+    folder = os.path.dirname(_IMAGE)
+    requests, answers = (
+        os.open(os.path.join(folder, name), mode | os.O_NONBLOCK)
+        for name, mode in zip(_PIPES, (os.O_RDONLY, os.O_WRONLY), strict=True)
+    )
+    for descriptor in (requests, answers):
+        os.set_blocking(descriptor, True)
+    return requests, answers
 
 
 def introduce(requests: int, language: str) -> dict[str, Any]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import time
 
 _PREFIX = "backsight-judge."
 # Among the fields of stat after the name: when the process started, in clock ticks since boot.
 _STARTED = 19
+# Between making a folder and locking it.
+_MOMENT_SECONDS = 60.0
 
 
 def own_name() -> str:
@@ -22,6 +26,33 @@ def is_left_behind(name: str) -> bool:
     fields = read_stat(int(pid))
     # A zombie is dead, however long its parent takes to notice.
     return not fields or fields[0] in "ZX" or fields[_STARTED] != started
+
+
+def take(folder: str) -> int:
+    """Locks a folder for as long as this process, or a fork of it, lives: so that even those who cannot see it know."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return descriptor
+
+
+def is_abandoned(folder: str) -> bool:
+    """Whether nobody has such a folder locked, wherever its process is, and did not just make it; also is_left_behind."""
+    name = os.path.basename(folder)
+    if is_left_behind(name):
+        return True
+    if not name.startswith(_PREFIX) or name.split(".")[1] == _pid_namespace():
+        return False
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return False  # gone meanwhile, or not ours to clear away
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return time.time() - os.fstat(descriptor).st_ctime > _MOMENT_SECONDS
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
 
 
 def read_stat(pid: int) -> list[str]:

@@ -38,7 +38,7 @@ import zygote
 from cgroups import SlotGroups
 from every_language import LANGUAGES
 from languages import Toolchain
-from owner import is_left_behind, own_name
+from owner import is_abandoned, own_name, take
 from program import prepare_interpreter
 from sandbox import Sandboxes
 from warden import Keep
@@ -75,6 +75,7 @@ class Options:
     toolchains: dict[str, str]
     bubblewrap: str
     stores: dict[str, str] = field(default_factory=dict)
+    piped: bool = False  # a container's slot, which finds its frames in named pipes instead
 
     def toolchain(self) -> Toolchain:
         """That of the slot's language, where it is on the machine."""
@@ -92,7 +93,7 @@ class Options:
 def main(options: Options) -> None:
     """Prepares, says so, serves until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches the judge, which ends us
-    requests, answers = os.dup(0), os.dup(1)
+    requests, answers = container.open_pipes() if options.piped else (os.dup(0), os.dup(1))
     nothing = os.open("/dev/null", os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(2, 1)
@@ -101,6 +102,8 @@ def main(options: Options) -> None:
     told: dict[str, Any] = {}
     complaint: str | None = None
     try:
+        if options.isolation != "container":
+            _clear_folders()
         if options.isolation == "container":
             container.forget_surroundings()
             told = container.introduce(requests, options.language)
@@ -160,14 +163,20 @@ def _read_groups() -> SlotGroups:
 
 
 def _make_folder(mode: int) -> str:
-    """A folder of the machine's for this slot alone; those of dead slots are cleared away."""
-    parent = tempfile.gettempdir()
-    for name in filter(is_left_behind, os.listdir(parent)):
-        shutil.rmtree(os.path.join(parent, name), ignore_errors=True)
-    folder = os.path.join(parent, own_name())
+    """A folder of the machine's for this slot alone."""
+    folder = os.path.join(tempfile.gettempdir(), own_name())
     os.mkdir(folder)
     os.chmod(folder, mode)
+    take(folder)
     return folder
+
+
+def _clear_folders() -> None:
+    """Clears away the folders of dead slots."""
+    parent = tempfile.gettempdir()
+    for folder in (os.path.join(parent, name) for name in os.listdir(parent)):
+        if is_abandoned(folder):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _isolate(options: Options, rootless: bool, groups: SlotGroups | None) -> Sandboxes:

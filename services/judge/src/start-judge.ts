@@ -26,7 +26,7 @@ export async function startJudge(config: JudgeConfig, logger: Logger): Promise<S
     await tryTaskPrograms(tasks, sandbox);
     const queue = new Queue(sandbox.capacity, config.maxQueued);
     const registry = createRegistry('judge');
-    const leftovers = async (): Promise<number> => ((await sandbox.leftovers?.()) ?? []).length;
+    const leftovers = async (): Promise<number> => (await sandbox.leftovers?.())?.length ?? NaN;
     const metrics = judgeMetrics(registry, queue, leftovers);
     const judge = new Judge({
       sandbox,

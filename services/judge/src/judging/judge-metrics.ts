@@ -16,7 +16,7 @@ export interface JudgeMetrics {
 
 const seconds = [0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 2, 5, 10, 60];
 
-/** Registers the figures; `leftovers` counts what is left of programs that should be over. */
+/** Registers the figures; `leftovers` counts what is left of programs that should be over, NaN where nobody can tell. */
 export function judgeMetrics(
   registry: Registry,
   queue: Queue,
@@ -73,10 +73,10 @@ export function judgeMetrics(
   });
   new Gauge({
     name: 'judge_leftovers',
-    help: 'Processes, control groups and the like that are left of programs that are over; must be 0.',
+    help: 'Processes, control groups, containers, pods and the like that are left of what is over; must be 0.',
     registers,
     async collect() {
-      this.set(await leftovers());
+      this.set(await leftovers().catch(() => NaN));
     },
   });
   return {

@@ -44,6 +44,7 @@ describe('containerOptions', () => {
     labels: { owner: 'me' },
     bounds: boundsOf(job),
     appArmor: false,
+    mounts: [],
   };
 
   it('gives a container nothing but what a slot needs', () => {

@@ -16,6 +16,8 @@ export interface ContainerSettings {
   readonly bounds: ContainerBounds;
   /** Whether the daemon confines containers by AppArmor, whose usual profile lets nobody mount anything. */
   readonly appArmor: boolean;
+  /** Of this machine's files, those that belong into it. */
+  readonly mounts: Docker.MountConfig;
 }
 
 /** What everything in a container together may use. */
@@ -61,7 +63,7 @@ export function resourcesOf({ memoryBytes, processes }: ContainerBounds) {
 
 /** As the Engine's API takes a container. */
 export function containerOptions(settings: ContainerSettings): Docker.ContainerCreateOptions {
-  const { image, command, user, runtime, labels, bounds, appArmor } = settings;
+  const { image, command, user, runtime, labels, bounds, appArmor, mounts } = settings;
   return {
     Image: image,
     Entrypoint: [],
@@ -91,6 +93,7 @@ export function containerOptions(settings: ContainerSettings): Docker.ContainerC
       NetworkMode: 'none',
       IpcMode: 'none',
       ReadonlyRootfs: true,
+      ...(mounts.length === 0 ? {} : { Mounts: mounts }),
       Tmpfs: { '/tmp': `rw,size=${folderBytes},mode=1777,nosuid,nodev,noexec` },
       CapDrop: ['ALL'],
       SecurityOpt: [

@@ -10,6 +10,7 @@ import { SlotProcess } from '../slot-process.js';
 import { type ContainerBounds, containerOptions, resourcesOf } from './container-options.js';
 import { type Daemon, promptly, reasonOf, statusOf } from './daemon.js';
 import { imageSchema, type SandboxImage } from './image.js';
+import { makePipes, type Pipes } from './pipes.js';
 import { separate } from './streams.js';
 
 /** How to start one. */
@@ -20,6 +21,10 @@ export interface ContainerStart {
   readonly user: number;
   readonly labels: Readonly<Record<string, string>>;
   readonly bounds: ContainerBounds;
+  /** Talk to the slot through pipes of this machine; otherwise its frames go through the daemon. */
+  readonly piped: boolean;
+  /** Holds its id as long as it has a reason to be there. */
+  readonly known: Set<string>;
   /** Gets what the slot writes to standard error, line by line. */
   readonly onComplaint: (line: string) => void;
 }
@@ -47,29 +52,42 @@ export class SlotContainer {
     readonly compiling: ContainerBounds | undefined,
     private readonly container: Docker.Container,
     private bounds: ContainerBounds,
+    private readonly known: Set<string>,
   ) {}
 
   /** Starts one. Throws SandboxFailure, or NoSandbox when no sandbox can be made in it; nothing is left then. */
   static async start(start: ContainerStart): Promise<SlotContainer> {
-    const { daemon, language, user, labels, bounds, onComplaint } = start;
+    const { daemon, language, user, labels, bounds, piped, known, onComplaint } = start;
     const settings = { isolation: 'container', user, language, toolchains: {}, bubblewrap: '' };
-    const command = slotCommand(interpreter, folder, settings);
+    // An image of another version may not know of pipes; without, it still says which one it is.
+    const command = slotCommand(interpreter, folder, piped ? { ...settings, piped } : settings);
     const { image, runtime, appArmor } = daemon;
-    const options = containerOptions({ image, command, user, runtime, labels, bounds, appArmor });
     let container: Docker.Container | undefined;
+    let pipes: Pipes | undefined;
     try {
-      container = await daemon.docker.createContainer(options);
-      const channel = await attach(container, onComplaint);
+      pipes = piped ? await makePipes() : undefined;
+      const mounts = pipes?.mounts ?? [];
+      const settled = { image, command, user, runtime, labels, bounds, appArmor, mounts };
+      container = await daemon.docker.createContainer(containerOptions(settled));
+      known.add(container.id);
+      const streams = await attach(container, onComplaint);
+      const channel = pipes === undefined ? streams : pastDaemon(pipes, streams);
       await container.start();
       const word = randomBytes(16).toString('hex');
       channel.requests.write(encodeFrame({ word }));
       const slot = await SlotProcess.greet(channel);
       const introduced = introduction.parse(slot.greeting);
       if (introduced.word !== word) throw new SandboxFailure('a container answers with another’s word');
-      const { image, compiling } = introduced;
-      return new SlotContainer(slot, image, compiling ?? undefined, container, bounds);
+      await pipes?.unlink();
+      const { image: found, compiling } = introduced;
+      return new SlotContainer(slot, found, compiling ?? undefined, container, bounds, known);
     } catch (error) {
-      if (container !== undefined) await removeContainer(container);
+      pipes?.close();
+      await pipes?.unlink();
+      if (container !== undefined) {
+        await removeContainer(container);
+        known.delete(container.id);
+      }
       if (error instanceof NoSandbox) throw nothingIsolates(error, runtime);
       if (statusOf(error) === undefined) throw error;
       throw new SandboxFailure(`Docker starts no container: ${reasonOf(error)}`, { cause: error });
@@ -99,6 +117,7 @@ export class SlotContainer {
   async remove(): Promise<void> {
     this.removal ??= removeContainer(this.container);
     await this.removal;
+    this.known.delete(this.container.id);
   }
 }
 
@@ -111,6 +130,15 @@ function nothingIsolates(error: NoSandbox, runtime: string | undefined): NoSandb
       'runtime mounts inside them.',
     { cause: error },
   );
+}
+
+/** Frames take the pipes; complaints, and word of the container's end, still come over its streams. */
+function pastDaemon(pipes: Pipes, streams: SlotChannel): SlotChannel {
+  streams.answers.resume();
+  void streams.ended.then(() => {
+    pipes.close();
+  });
+  return { ...streams, requests: pipes.requests, answers: pipes.answers };
 }
 
 /** Its streams, before it runs. */

@@ -2,9 +2,10 @@
 import { removeContainer, SlotContainer } from './container.js';
 import { type ContainerBounds, boundsFor } from './container-options.js';
 import { ContainerPool } from './container-pool.js';
-import { type Daemon, reasonOf } from './daemon.js';
+import { type Daemon, promptly, reasonOf } from './daemon.js';
 import type { SandboxImage } from './image.js';
-import { containersOf, labelsOf } from './janitor.js';
+import { containersOf, findAbandoned, labelsOf } from './janitor.js';
+import { findLostPipes } from './pipes.js';
 
 /** How to keep them. */
 export interface ContainersOptions {
@@ -24,12 +25,18 @@ export interface ContainersOptions {
 
 /** All of them. */
 export class Containers {
+  /** Ids of those that are being started, ready, at work, or being removed. */
+  private readonly known = new Set<string>();
   private readonly pools = new Map<string, ContainerPool<SlotContainer>>();
   private made = 0;
   private bounds = boundsFor({ memoryBytes: 256 << 20, processes: 32 }, 1);
   private found: SandboxImage | undefined;
+  /** Until one that is told to talk past the daemon does not start. */
+  private piped: boolean;
 
-  constructor(private readonly options: ContainersOptions) {}
+  constructor(private readonly options: ContainersOptions) {
+    this.piped = sharesPipes(options.daemon);
+  }
 
   /** What the image says of itself, once a container has been started from it. */
   get image(): SandboxImage | undefined {
@@ -58,6 +65,19 @@ export class Containers {
     this.bounds = bounds;
   }
 
+  /** Containers and pipes that nobody has a use for, in a few words each. */
+  async leftovers(): Promise<readonly string[]> {
+    const { docker } = this.options.daemon;
+    const [own, abandoned] = await promptly(
+      Promise.all([containersOf(docker, this.options.owner), findAbandoned(docker)]),
+    );
+    const containers = [...own, ...abandoned].filter((id) => !this.known.has(id));
+    return [
+      ...[...new Set(containers)].map((id) => `container ${id}`),
+      ...(await findLostPipes()).map((folder) => `folder ${folder}`),
+    ];
+  }
+
   /** Removes all of them, whatever runs in them. */
   async close(): Promise<void> {
     await Promise.all([...this.pools.values()].map((pool) => pool.close()));
@@ -68,15 +88,32 @@ export class Containers {
 
   private async start(language: string): Promise<SlotContainer> {
     const { daemon, owner, firstUser, users, onComplaint } = this.options;
-    const container = await SlotContainer.start({
+    const { piped } = this;
+    const start = {
       daemon,
       language,
       user: firstUser + (this.made++ % users),
       labels: labelsOf(owner),
       bounds: this.bounds,
+      known: this.known,
       onComplaint,
+    };
+    const container = await SlotContainer.start({ ...start, piped }).catch((error: unknown) => {
+      if (!piped) throw error;
+      // Its daemon may see other files than this process does, as when the judge is in a container itself.
+      onComplaint(`containers cannot be reached past the daemon: ${reasonOf(error)}`);
+      this.piped = false;
+      return SlotContainer.start({ ...start, piped: false });
     });
     this.found ??= container.image;
     return container;
   }
 }
+
+/** Whether its containers may open pipes that are made here: it is on this machine, and they share its kernel. */
+function sharesPipes({ socket, runtime }: Daemon): boolean {
+  return /^(?:unix:\/\/)?\//.test(socket) && (runtime === undefined || sharing.has(runtime));
+}
+
+/** Runtimes of containers that are but processes of the machine. */
+const sharing = new Set(['runc', 'crun', 'youki']);

@@ -1,4 +1,8 @@
 import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createConnection, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { CheckerKind, IsolationTier, Verdict } from '@backsight/contract/judge';
 import { readSettings } from '@backsight/rpc';
@@ -21,16 +25,22 @@ const where = missing === undefined ? describe : describe.skip;
 const daemon = daemonOf(settings);
 const docker = clientOf(daemon.socket);
 
-const open = (oneShot = false, rest: Partial<typeof daemon> & { languages?: readonly string[] } = {}) =>
+const open = (
+  oneShot = false,
+  rest: Partial<typeof daemon> & {
+    languages?: readonly string[];
+    onComplaint?: (line: string) => void;
+  } = {},
+) =>
   openDockerSandbox({
     ...daemon,
     languages: undefined,
+    onComplaint: () => undefined,
     ...rest,
     slots: 1,
     oneShot,
     firstUser: testUsers.first,
     users: testUsers.count,
-    onComplaint: () => undefined,
   });
 
 /** Its verdict on a program that is to print what it reads, `7`. */
@@ -65,6 +75,42 @@ async function eventually(holds: () => Promise<boolean>): Promise<boolean> {
   return false;
 }
 
+/** The daemon at another address, over TCP or as one to which this machine's pipes have other names; and its end. */
+async function standBefore(
+  socket: string,
+  remote: boolean,
+): Promise<readonly [address: string, stop: () => Promise<void>]> {
+  const folder = await mkdtemp(join(tmpdir(), 'backsight-daemon-'));
+  const path = join(folder, 'docker.sock');
+  const open = new Set<Socket>();
+  const server = createServer((caller) => {
+    const behind = createConnection(socket.replace(/^unix:\/\//, ''));
+    for (const end of [caller, behind]) {
+      open.add(end);
+      end.on('error', () => undefined);
+    }
+    caller.on('data', (piece: Buffer) => {
+      const renamed = piece.toString('latin1').replaceAll('backsight-pipes', 'backsight-other');
+      behind.write(remote ? piece : Buffer.from(renamed, 'latin1'));
+    });
+    caller.on('end', () => behind.end());
+    behind.pipe(caller);
+  });
+  await new Promise<void>((resolve) => {
+    if (remote) server.listen(0, '127.0.0.1', resolve);
+    else server.listen(path, resolve);
+  });
+  const address = server.address();
+  return [
+    typeof address === 'object' ? `tcp://127.0.0.1:${address?.port ?? 0}` : path,
+    async () => {
+      server.close();
+      for (const end of open) end.destroy();
+      await rm(folder, { recursive: true });
+    },
+  ];
+}
+
 where(`openDockerSandbox${missing === undefined ? '' : ` (skipped: ${missing})`}`, () => {
   let sandbox: Sandbox;
   beforeAll(async () => {
@@ -90,8 +136,48 @@ where(`openDockerSandbox${missing === undefined ? '' : ` (skipped: ${missing})`}
     expect(await verdictOn(sandbox, 'while True: pass')).toBe(Verdict.TIME_LIMIT);
     // At once, in the one that was to spare, while another is made.
     expect(await verdictOn(sandbox, echo)).toBe(Verdict.ACCEPTED);
-    expect(await eventually(async () => (await own()).length === 2)).toBe(true);
-    expect((await own()).filter((id) => before.includes(id))).toHaveLength(1);
+    const replaced = async (): Promise<boolean> => {
+      const now = await own();
+      return now.length === 2 && now.filter((id) => before.includes(id)).length === 1;
+    };
+    expect(await eventually(replaced)).toBe(true);
+  });
+
+  it('tells of containers that nobody has a use for, and of none that it uses', async () => {
+    expect(await sandbox.leftovers?.()).toEqual([]);
+    const running = verdictOn(sandbox, `import time\ntime.sleep(0.5)\n${echo}`);
+    const stray = await docker.createContainer({
+      Image: daemon.image,
+      Cmd: ['/usr/bin/python3'],
+      Labels: { ...labelsOf(await nameProcess()) },
+    });
+    try {
+      expect(await sandbox.leftovers?.()).toEqual([`container ${stray.id}`]);
+    } finally {
+      await stray.remove({ force: true });
+    }
+    expect(await running).toBe(Verdict.ACCEPTED);
+    expect(await sandbox.leftovers?.()).toEqual([]);
+  });
+
+  it.each([
+    ['at once, of a daemon that may be on another machine', true, undefined],
+    ['after a try, of one that sees other files', false, /daemon: .*bind source path does not exist/],
+  ])('sends frames through the daemon: %s', async (_which, remote, complaint) => {
+    const complaints: string[] = [];
+    const [socket, stop] = await standBefore(daemon.socket, remote);
+    try {
+      const streams = await open(false, { socket, onComplaint: (line) => complaints.push(line) });
+      try {
+        expect(await verdictOn(streams, echo)).toBe(Verdict.ACCEPTED);
+      } finally {
+        await streams.close();
+      }
+    } finally {
+      await stop();
+    }
+    if (complaint === undefined) expect(complaints).toEqual([]);
+    else expect(complaints[0]).toMatch(complaint);
   });
 
   it('bounds every job by its own limits, in the same container', async () => {

@@ -113,6 +113,7 @@ export async function openDockerSandbox(options: DockerSandboxOptions): Promise<
       }
     },
 
+    leftovers: () => containers.leftovers(),
     close: () => containers.close(),
   };
 }

@@ -1,7 +1,9 @@
 /** Clears away containers whose judge is dead, and tells whether any of a judge's are left. */
+import { rm } from 'node:fs/promises';
 import type Docker from 'dockerode';
 import { removeContainer } from './container.js';
 import { isDead } from './owner.js';
+import { findLostPipes } from './pipes.js';
 
 const ownerLabel = 'dev.backsight.judge';
 /** Between making a container and starting it a judge takes a moment; one so old, in seconds, was forgotten. */
@@ -12,21 +14,34 @@ export function labelsOf(owner: string): Readonly<Record<string, string>> {
   return { [ownerLabel]: owner };
 }
 
-/** Removes the containers of dead judges; those of judges that are alive, or may be, stay. Resolves to how many. */
+/**
+ * Removes the containers of dead judges, and the pipes to some that never were; those of judges that are alive, or may
+ * be, stay. Resolves to how many containers.
+ */
 export async function clearAway(
   docker: Pick<Docker, 'listContainers' | 'getContainer'>,
   now = Date.now(),
 ): Promise<number> {
+  const left = await findAbandoned(docker, now);
+  await Promise.all(left.map((id) => removeContainer(docker.getContainer(id))));
+  for (const folder of await findLostPipes()) await rm(folder, { recursive: true, force: true });
+  return left.length;
+}
+
+/** Ids of the containers of dead judges, and of such that were made and never started. */
+export async function findAbandoned(
+  docker: Pick<Docker, 'listContainers'>,
+  now = Date.now(),
+): Promise<readonly string[]> {
   const all = await docker.listContainers({ all: true, filters: { label: [ownerLabel] } });
-  const left = await Promise.all(
-    all.map(async ({ Id, Labels, State, Created }) => {
-      const neverStarted = State === 'created' && now / 1000 - Created > startSeconds;
-      if (!neverStarted && !(await isDead(Labels[ownerLabel] ?? ''))) return 0;
-      await removeContainer(docker.getContainer(Id));
-      return 1;
-    }),
+  const abandoned = await Promise.all(
+    all.map(
+      async ({ Labels, State, Created }) =>
+        (State === 'created' && now / 1000 - Created > startSeconds) ||
+        (await isDead(Labels[ownerLabel] ?? '')),
+    ),
   );
-  return left.reduce<number>((sum, each) => sum + each, 0);
+  return all.filter((_, index) => abandoned[index]).map(({ Id }) => Id);
 }
 
 /** Ids of the containers of a judge. */

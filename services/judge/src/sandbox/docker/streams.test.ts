@@ -39,6 +39,23 @@ describe('separate', () => {
     expect(await text(answers)).toBe(content.repeat(50));
   });
 
+  it('waits for a slow reader once, however many frames one piece holds, and for each of two', async () => {
+    const connection = new PassThrough();
+    const [answers, complaints] = [1, 2].map(() => new PassThrough({ highWaterMark: 4 }));
+    if (answers === undefined || complaints === undefined) throw new Error('there are two');
+    separate(connection, answers, complaints);
+    const frames = Array.from({ length: 50 }, () => [frame(1, 'answer'), frame(2, 'complaint')]).flat();
+    connection.write(Buffer.concat(frames));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([answers, complaints].map((each) => each.listenerCount('drain'))).toEqual([1, 1]);
+    const heard = text(answers);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(connection.isPaused()).toBe(true);
+    connection.end();
+    expect(await text(complaints)).toBe('complaint'.repeat(50));
+    expect(await heard).toBe('answer'.repeat(50));
+  });
+
   it('ends a connection that has lost its place', async () => {
     const connection = new PassThrough();
     const failed = new Promise((resolve) => connection.once('error', resolve));

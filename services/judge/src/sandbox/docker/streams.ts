@@ -37,9 +37,16 @@ export function separate(connection: Readable, answers: Writable, complaints: Wr
       if (!current.write(part)) wait(current);
     }
   };
+  // The rest of a piece is written nonetheless: of each stream, one drain is waited for, however often it was full.
+  const full = new Set<Writable>();
   const wait = (slow: Writable): void => {
+    if (full.has(slow)) return;
+    full.add(slow);
     connection.pause();
-    slow.once('drain', () => connection.resume());
+    slow.once('drain', () => {
+      full.delete(slow);
+      if (full.size === 0) connection.resume();
+    });
   };
   const end = (): void => {
     answers.end();

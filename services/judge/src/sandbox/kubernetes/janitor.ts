@@ -1,6 +1,6 @@
 /** Deletes runner pods that no judge uses any more: those of an earlier start of this judge, and those that have ended. */
 import type { PodApi } from './pod-api.js';
-import { progressOf } from './pod-seen.js';
+import { type PodSeen, progressOf } from './pod-seen.js';
 import { incarnationLabel, instanceLabel, runnerLabels, type RunnerOwner } from './runner-pod.js';
 
 /** Between two rounds, in milliseconds. */
@@ -19,17 +19,31 @@ export class Janitor {
 
   /** One round; the names of what it deleted. */
   async sweep(signal: AbortSignal): Promise<readonly string[]> {
+    const pods = await this.api.list(runnerLabels, signal);
+    const names = pods.filter((pod) => this.isLeft(pod)).map(({ metadata }) => metadata.name);
+    await Promise.all(names.map((name) => this.api.delete(name, signal)));
+    return names;
+  }
+
+  /** Names of pods that should not be there: what the next round deletes, and this judge's own beside those it knows. */
+  async leftovers(known: ReadonlySet<string>, signal: AbortSignal): Promise<readonly string[]> {
     const { instance, incarnation } = this.owner;
     const pods = await this.api.list(runnerLabels, signal);
     const left = pods.filter((pod) => {
-      const { labels } = pod.metadata;
-      const earlier = labels[instanceLabel] === instance && labels[incarnationLabel] !== incarnation;
-      // A pod of another judge that is dead ends by itself: python/runner.py.
-      return earlier || progressOf(pod) === 'over';
+      const { name, labels, deletionTimestamp } = pod.metadata;
+      if (deletionTimestamp !== undefined || known.has(name)) return false;
+      const own = labels[instanceLabel] === instance && labels[incarnationLabel] === incarnation;
+      return own || this.isLeft(pod);
     });
-    const names = left.map(({ metadata }) => metadata.name);
-    await Promise.all(names.map((name) => this.api.delete(name, signal)));
-    return names;
+    return left.map(({ metadata }) => metadata.name);
+  }
+
+  private isLeft(pod: PodSeen): boolean {
+    const { instance, incarnation } = this.owner;
+    const { labels } = pod.metadata;
+    const earlier = labels[instanceLabel] === instance && labels[incarnationLabel] !== incarnation;
+    // A pod of another judge that is dead ends by itself: python/runner.py.
+    return earlier || progressOf(pod) === 'over';
   }
 
   /** Goes on, round by round. */

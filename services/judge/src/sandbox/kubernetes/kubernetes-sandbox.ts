@@ -40,6 +40,8 @@ export interface KubernetesSandboxOptions {
 }
 
 const artefactBytes = 1 << 28;
+/** The longest that whoever asks for leftovers waits for the cluster, in milliseconds. */
+const answerMs = 10_000;
 /** SIGSYS, by which the filter of system calls kills: what asks for such a call may have got further than that. */
 const forbiddenCall = 31;
 /** A pod is replaced when this share of its life is over, so that its end does not meet a submission. */
@@ -49,7 +51,8 @@ const shareOfLife = 0.8;
 export async function openKubernetesSandbox(options: KubernetesSandboxOptions): Promise<Sandbox> {
   const { access, namespace, owner, runner: pod, slots, startMs, languages, onComplaint } = options;
   const api = new PodApi(access, namespace);
-  const start: RunnerStart = { api, owner, options: pod, startMs, onComplaint };
+  const known = new Set<string>();
+  const start: RunnerStart = { api, owner, options: pod, startMs, known, onComplaint };
   let inspection: Promise<RunnerInside> | undefined;
   /** What is in the image: asked of the first pod that runs. */
   const inside = async (runner: Runner, signal: AbortSignal): Promise<RunnerInside> => {
@@ -147,6 +150,11 @@ export async function openKubernetesSandbox(options: KubernetesSandboxOptions): 
           runners.give(runner);
         }
       }
+    },
+
+    async leftovers() {
+      const names = await janitor.leftovers(known, AbortSignal.timeout(answerMs));
+      return names.map((name) => `pod ${name}`);
     },
 
     async close() {

@@ -23,6 +23,8 @@ export interface RunnerStart {
   readonly options: RunnerOptions;
   /** The longest that a pod may take until it runs, in milliseconds. */
   readonly startMs: number;
+  /** Holds the names of pods that have a reason to be there. */
+  readonly known: Set<string>;
   /** Gets what slots write to standard error, line by line. */
   readonly onComplaint: (line: string) => void;
 }
@@ -70,6 +72,7 @@ export class Runner {
     const { api, owner, options } = start;
     const name = `judge-runner-${randomBytes(5).toString('hex')}`;
     const runner = new Runner(name, start);
+    start.known.add(name);
     try {
       const pod = await api.create(runnerPod(name, api.namespace, owner, options), signal);
       await runner.wait(pod, signal);
@@ -146,7 +149,7 @@ export class Runner {
     this.deletion ??= this.start.api.delete(this.name, AbortSignal.timeout(clearMs));
     for (const exec of this.execs) exec.drop();
     this.lose();
-    await this.deletion;
+    await this.deletion.finally(() => this.start.known.delete(this.name));
   }
 
   /** A slot over the streams of its command; whatever ends one slot ends the runner. */
