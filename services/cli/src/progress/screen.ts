@@ -29,10 +29,13 @@ const two = (value: number | undefined): string => (value === undefined ? '  - '
 const speed = ({ tokensPerSecond }: RunProgress): string =>
   tokensPerSecond === undefined ? '-' : Math.round(tokensPerSecond).toString();
 
-export const clockText = (seconds: number | undefined): string =>
-  seconds === undefined
-    ? '--:--'
-    : `${String(Math.floor(seconds / 60)).padStart(2, '0')}:${String(Math.round(seconds) % 60).padStart(2, '0')}`;
+/** Minutes and seconds, rounded: `01:05`. */
+export function clockText(seconds: number | undefined): string {
+  if (seconds === undefined) return '--:--';
+  const whole = Math.round(seconds);
+  const digits = (value: number): string => String(value).padStart(2, '0');
+  return `${digits(Math.floor(whole / 60))}:${digits(whole % 60)}`;
+}
 
 /** Columns of a title; longer ones are cut. */
 const TITLE = 15;

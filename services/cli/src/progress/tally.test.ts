@@ -22,6 +22,10 @@ describe('summaryOf', () => {
     expect(summaryLine(summary)).toBe('sampled 1500 tokens/s; staleness 0.25 steps, at most 2');
   });
 
+  it('speaks of no staleness where the policy samples for itself, on-policy', () => {
+    expect(summaryLine(summed(step()))).toBe('sampled 1000 tokens/s');
+  });
+
   it('tells of followers where there were any, and of a sync only where there was one', () => {
     const followers = { 'followers/serving': 2, 'followers/share': 1, 'followers/asked_again': 0 };
     const summary = summed(

@@ -85,12 +85,14 @@ export function summaryOf(tally: Tally): RunSummary {
   };
 }
 
-/** One line for people; undefined before the first step. */
+/** One line for people; undefined before the first step. Of staleness it speaks where there could be some. */
 export function summaryLine({ tokensPerSecond, staleness, followers }: RunSummary): string | undefined {
   if (tokensPerSecond === undefined || staleness === undefined) return undefined;
   return [
     `sampled ${Math.round(tokensPerSecond)} tokens/s`,
-    `staleness ${staleness.mean.toFixed(2)} steps, at most ${staleness.most}`,
+    ...(staleness.most === 0 && followers === undefined
+      ? []
+      : [`staleness ${staleness.mean.toFixed(2)} steps, at most ${staleness.most}`]),
     ...(followers === undefined ? [] : followerWords(followers)),
   ].join('; ');
 }
