@@ -84,7 +84,14 @@ export { philox, seedKey, toUniform } from './philox.js';
 export { randomWeights } from './random-weights.js';
 export { SafetensorsFile, writeSafetensors, type WrittenFile } from './safetensors.js';
 export type { SafetensorsHeader, TensorEntry } from './safetensors-header.js';
-export { createSampler, drawUniform, type Draw, type Sampler } from './sampling.js';
+export {
+  createSampler,
+  drawFromBlock,
+  drawUniform,
+  type Draw,
+  type DrawnBlock,
+  type Sampler,
+} from './sampling.js';
 export { readWeightFiles } from './weight-files.js';
 export { narrowToBfloat16, widenBfloat16 } from './half-floats.js';
 export {

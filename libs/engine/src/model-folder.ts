@@ -77,7 +77,7 @@ async function describeFolder(folder: string) {
 const isRedundant = (config: ModelConfig) => (name: string) => isRedundantTensor(config, name);
 
 /** The configuration of a folder whose texts are read. */
-export function parseConfig(texts: Pick<ModelTexts, 'files'>, folder: string): ModelConfig {
+function parseConfig(texts: Pick<ModelTexts, 'files'>, folder: string): ModelConfig {
   const file = join(folder, 'config.json');
   const generationFile = join(folder, 'generation_config.json');
   const generation = texts.files['generation_config.json'];

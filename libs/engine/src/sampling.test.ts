@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { createSampler, drawUniform } from './sampling.js';
+import { createSampler, drawFromBlock, drawUniform } from './sampling.js';
 
 /** Logprobs by definition, in float64: the formula the sampler is held to. */
 function logSoftmax(logits: readonly number[], temperature: number): number[] {
@@ -125,6 +125,39 @@ describe('createSampler', () => {
     expect(() => createSampler(settings)(Float32Array.of(NaN, NaN), 0.3)).toThrow(
       'the weights have diverged',
     );
+  });
+});
+
+describe('drawFromBlock', () => {
+  it('draws from the block of the uniform what a sampler draws from the whole', () => {
+    const row = Float32Array.of(1 / 16, 1 / 16, 0, 1 / 8, 1 / 4, 0, 0, 1 / 2);
+    const whole = createSampler({ temperature: 1, topP: 1 });
+    for (const u of [0, 0.06, 0.07, 0.13, 0.24, 0.26, 0.49, 0.51, 0.99]) {
+      const firstToken = u < 1 / 4 ? 0 : 4;
+      const block = {
+        firstToken,
+        before: firstToken / 16,
+        total: 1,
+        probabilities: row.subarray(firstToken, firstToken + 4),
+      };
+      const { tokenId, logprob } = whole(row, u);
+      expect(drawFromBlock(block, u)).toEqual({ tokenId, logprob });
+    }
+  });
+
+  it('stays in its block, at a token of some probability, where rounding points outside', () => {
+    const block = { firstToken: 8, before: 0.5, total: 1, probabilities: Float32Array.of(0, 0.2, 0.1, 0) };
+    expect([0.499999, 0.5, 0.81].map((u) => drawFromBlock(block, u).tokenId)).toEqual([9, 9, 10]);
+  });
+
+  it('takes the uniform as a share of the sum', () => {
+    const block = { firstToken: 0, before: 0, total: 0.9, probabilities: Float32Array.of(0.45, 0.45) };
+    expect([0.49, 0.51].map((u) => drawFromBlock(block, u).tokenId)).toEqual([0, 1]);
+  });
+
+  it('refuses probabilities that have diverged', () => {
+    const block = { firstToken: 0, before: NaN, total: NaN, probabilities: Float32Array.of(NaN, NaN) };
+    expect(() => drawFromBlock(block, 0.3)).toThrow('the weights have diverged');
   });
 });
 

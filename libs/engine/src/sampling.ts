@@ -30,11 +30,7 @@ export function createSampler({ temperature, topP }: Pick<Sampling, 'temperature
       return { tokenId: drawAny(probabilities, uniform), mass: 1 };
     };
     const { tokenId, mass } = draw();
-    const probability = probabilities[tokenId] ?? Number.NaN;
-    if (!(probability > 0))
-      throw new RangeError(
-        `The probability of token ${tokenId} is ${probability}: the weights have diverged.`,
-      );
+    requirePositive(probabilities[tokenId], tokenId);
     const logprob = (id: number) => Math.log((probabilities[id] ?? 0) / mass);
     const top = topCount === 0 ? [] : mostLikelyTokens(probabilities, topCount, temperature === 0 ? 1 : topP);
     return {
@@ -43,6 +39,35 @@ export function createSampler({ temperature, topP }: Pick<Sampling, 'temperature
       top: top.map((id) => ({ tokenId: id, logprob: logprob(id) })),
     };
   };
+}
+
+/** Tokens that follow one another in the vocabulary, one of which a uniform draws. */
+export interface DrawnBlock {
+  readonly firstToken: number;
+  /** The probability of all tokens before the first. */
+  readonly before: number;
+  /** That of the whole vocabulary, which may miss 1 by rounding. */
+  readonly total: number;
+  /** Of the block's tokens, in the distribution of the whole vocabulary. */
+  readonly probabilities: Float32Array;
+}
+
+/**
+ * Draws the token that a sampler without top-p draws from the whole distribution, given the block in whose stretch of the running
+ * sum the uniform lies, or comes to lie by rounding.
+ */
+export function drawFromBlock(
+  { firstToken, before, total, probabilities }: DrawnBlock,
+  uniform: number,
+): TokenLogprob {
+  const { tokenId: place } = walk(probabilities, uniform * total - before);
+  const probability = requirePositive(probabilities[place], firstToken + place);
+  return { tokenId: firstToken + place, logprob: Math.log(probability) };
+}
+
+function requirePositive(probability = Number.NaN, tokenId: number): number {
+  if (probability > 0) return probability;
+  throw new RangeError(`The probability of token ${tokenId} is ${probability}: the weights have diverged.`);
 }
 
 /** A token and the probability of all it was drawn among. */

@@ -7,7 +7,7 @@ export interface Page<T> {
 }
 
 /** Most items of a page. */
-export const largestPage = 1000;
+const largestPage = 1000;
 
 /**
  * The page after the token. Undefined when the token is not one of this list: it was made for another `list` name or

@@ -7,7 +7,7 @@ import type { CallIdentity } from './service.js';
 import { isAbort } from './thrown.js';
 
 /** The metadata key of a request id, both ways. */
-export const requestIdKey = 'x-request-id';
+const requestIdKey = 'x-request-id';
 /** The metadata key by which a caller names itself, where several share an address or one has several. */
 export const callerKey = 'x-caller';
 

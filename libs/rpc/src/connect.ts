@@ -67,7 +67,7 @@ export function connect<Definition extends TsProtoServiceDefinition>(
 }
 
 /** A plaintext channel that spreads calls over all replicas behind the name. */
-export function openChannel(address: string, maxMessageBytes?: number): Channel {
+function openChannel(address: string, maxMessageBytes?: number): Channel {
   parseAddress(address);
   return createChannel(address, undefined, {
     ...messageLimits(maxMessageBytes),

@@ -41,11 +41,11 @@ export function traceFields(): { readonly traceId?: string; readonly spanId?: st
 }
 
 /** `00-<trace id>-<span id>-<flags>`. */
-export const formatTraceparent = ({ traceId, spanId, flags }: Trace): string =>
+const formatTraceparent = ({ traceId, spanId, flags }: Trace): string =>
   `00-${traceId}-${spanId}-${flags}`;
 
 /** The caller's span, from a traceparent of any version; undefined when there is none or it is malformed. */
-export function readTraceparent(metadata: Metadata): Trace | undefined {
+function readTraceparent(metadata: Metadata): Trace | undefined {
   const match = /^(?!ff)[\da-f]{2}-(?!0{32})([\da-f]{32})-(?!0{16})([\da-f]{16})-([\da-f]{2})(?:-.*)?$/.exec(
     metadata.get(traceparentKey) ?? '',
   );

@@ -42,7 +42,7 @@ export const scriptedCheckpoint: CheckpointInfo = {
 };
 
 /** Weights that hold their version, in two tensors. */
-export function scriptedWeights(version: number): WeightSet {
+function scriptedWeights(version: number): WeightSet {
   const table = new Map([
     ['b', [2, 3]],
     ['a', [4]],

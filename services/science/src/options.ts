@@ -5,7 +5,7 @@ import type { Option } from './science-task.js';
 export const mostOptions = 26;
 
 /** The letter of the option at a place, counted from 0. */
-export const letterAt = (place: number): string => String.fromCharCode('A'.charCodeAt(0) + place);
+const letterAt = (place: number): string => String.fromCharCode('A'.charCodeAt(0) + place);
 
 /** Options with their letters, from A on. */
 export const withLetters = (texts: readonly string[]): readonly Option[] =>

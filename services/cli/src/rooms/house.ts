@@ -47,7 +47,7 @@ export interface House {
 }
 
 /** The addresses of a house whose coordinator listens on `port`. */
-export const addressesFrom = (port: number): Addresses => ({
+const addressesFrom = (port: number): Addresses => ({
   coordinator: `127.0.0.1:${port}`,
   policy: `127.0.0.1:${port + 1}`,
   judge: `127.0.0.1:${port + 2}`,

@@ -1,13 +1,6 @@
 /** Leaves of the recipe's schema: each says what it allows, once, for error messages and for the reference table alike. */
 import { z } from 'zod';
 
-/** What the reference table and the error messages say of a key. */
-export interface LeafDescription {
-  /** Completes the sentence "must be ...". */
-  readonly allowed: string;
-  readonly description: string;
-}
-
 /** Where a number may lie. */
 export interface Range {
   readonly min?: number;
