@@ -4,9 +4,10 @@ import {
   decodingCacheNames,
   decodingMask,
 } from '../transformer/decoding-graph.js';
+import { blockWidth } from '../transformer/draw-block.js';
 import type { Model } from '../transformer/model.js';
-import { nextTokens } from '../transformer/next-token.js';
-import { floatTensor, idTensor, type Feeds } from '../session.js';
+import { nextTokens, type NextTokenPart } from '../transformer/next-token.js';
+import { floatTensor, idTensor, type Feeds, type Outputs } from '../session.js';
 import { KeyValueCache } from './key-value-cache.js';
 import { inverseTemperatures, PromptCache, type ReadPrompt } from './prompt-cache.js';
 import type { Sample } from './request.js';
@@ -69,22 +70,21 @@ export class Decoder {
     }));
     const ownLengths = lengths.map(({ own }) => own);
     this.makeRoom(ownLengths);
-    const session = await programs.decoding({ rows: lengths.length === 1 ? 'one' : 'many' });
+    const { width, next } = this.nextTokenPart();
+    const session = await programs.decoding({ rows: lengths.length === 1 ? 'one' : 'many', next });
     const outputs = await session.run({
       ...this.model.feeds(weights),
       ...this.cacheFeeds(),
       ...this.tokenFeeds(lengths),
       ...this.seatFeeds(lengths),
+      ...(next === 'block' && this.uniformFeeds()),
     });
     for (let layer = 0; layer < config.layers; layer++) {
       const names = decodingCacheNames(layer);
       this.own.append(layer, ownLengths, outputs.floats(names.keys), outputs.floats(names.values));
     }
-    const probabilities = outputs.floats(nextTokens.probabilities);
-    const width = config.vocabularySize;
-    this.rows.forEach(({ slot }, row) => {
-      slot.draw(probabilities.subarray(row * width, (row + 1) * width), version);
-    });
+    if (next === 'block') this.drawFromBlocks(outputs, width, version);
+    else this.draw(outputs, width, version);
     this.removeWhere(({ slot }) => deliver(slot, version));
   }
 
@@ -102,6 +102,43 @@ export class Decoder {
   /** Forgets prompts that no completion reads and no waiting sample will ask for. */
   forgetPrompts(waiting: Iterable<Sample>): void {
     this.prompts.forget(waiting);
+  }
+
+  /** How much of a distribution this step's draws need, and its tokens. */
+  private nextTokenPart(): { readonly next: NextTokenPart; readonly width: number } {
+    const { vocabularySize } = this.model.config;
+    const width = blockWidth(vocabularySize);
+    const inBlocks = this.rows.every(({ slot }) => slot.sample.request.drawsFromBlock);
+    if (width === undefined || !inBlocks) return { next: 'whole', width: vocabularySize };
+    return { next: 'block', width };
+  }
+
+  private draw(outputs: Outputs, width: number, version: number): void {
+    const probabilities = outputs.floats(nextTokens.probabilities);
+    this.rows.forEach(({ slot }, row) => {
+      slot.draw(probabilities.subarray(row * width, (row + 1) * width), version);
+    });
+  }
+
+  private drawFromBlocks(outputs: Outputs, width: number, version: number): void {
+    const blocks = outputs.integers(nextTokens.block);
+    const before = outputs.floats(nextTokens.before);
+    const totals = outputs.floats(nextTokens.total);
+    const probabilities = outputs.floats(nextTokens.blockProbabilities);
+    this.rows.forEach(({ slot }, row) => {
+      const block = {
+        firstToken: Number(blocks[row]) * width,
+        before: before[row] ?? 0,
+        total: totals[row] ?? 1,
+        probabilities: probabilities.subarray(row * width, (row + 1) * width),
+      };
+      slot.drawFromBlock(block, version);
+    });
+  }
+
+  private uniformFeeds(): Feeds {
+    const uniforms = this.rows.map(({ slot }) => slot.uniform);
+    return { [nextTokens.uniforms]: floatTensor(Float32Array.from(uniforms), [uniforms.length, 1]) };
   }
 
   /** What prompts and own tokens have left for later ones. */
@@ -140,14 +177,24 @@ export class Decoder {
       this.prompts.size,
     );
     const { prompts, seatsPerPrompt, rowsOfSeats, seatsOfRows } = seating;
+    const heads = [...Array(this.model.config.keyValueHeads).keys()];
     const [promptColumns, ownColumns] = [this.prompts.keyValues.capacity, this.own.capacity];
     const feeds: Record<string, Feeds[string]> = {
       // Whoever is said to sit on an empty seat, nothing is read from there.
       [decoding.rowsOfSeats]: idTensor(
-        rowsOfSeats.map((row) => row ?? 0),
-        [prompts, seatsPerPrompt],
+        Array.from({ length: prompts }).flatMap((_, prompt) =>
+          heads.flatMap((head) =>
+            rowsOfSeats
+              .slice(prompt * seatsPerPrompt, (prompt + 1) * seatsPerPrompt)
+              .flatMap((row) => [row ?? 0, head]),
+          ),
+        ),
+        [prompts, heads.length, seatsPerPrompt, 2],
       ),
-      [decoding.seatsOfRows]: idTensor(seatsOfRows.flat(), [seatsOfRows.length, 2]),
+      [decoding.seatsOfRows]: idTensor(
+        seatsOfRows.flatMap(([prompt, seat]) => heads.flatMap((head) => [prompt, head, seat])),
+        [seatsOfRows.length, heads.length, 3],
+      ),
     };
     for (const window of attentionWindows(this.model.config))
       feeds[decodingMask(window)] = floatTensor(

@@ -45,6 +45,22 @@ describe('Generator', () => {
     expect(await collect(engine, withSampling({ seed: 8 }))).not.toEqual(first);
   });
 
+  it('draws the same tokens from a block of the vocabulary as from the whole of it', async () => {
+    const inBlocks = await TestEngines.create({ ...testConfig, vocabularySize: 64 });
+    try {
+      const engine = await inBlocks.load();
+      const long = { ...withSampling({ maxTokens: 40, temperature: 0.8 }), groupSize: 8 };
+      const fromBlocks = await collect(engine, long);
+      const fromWhole = await collect(engine, { ...long, topTokens: 1 });
+      expect(fromBlocks.map(({ tokenIds }) => tokenIds)).toEqual(fromWhole.map(({ tokenIds }) => tokenIds));
+      expect(await differenceFromScores(engine, fromBlocks, 0.8, long)).toBeLessThan(1e-4);
+      expect(await collect(engine, long)).toEqual(fromBlocks);
+      expect(fromBlocks.some(({ tokenIds }) => tokenIds.some((id) => id >= 32))).toBe(true);
+    } finally {
+      await inBlocks.remove();
+    }
+  });
+
   it('draws different completions of one prompt', async () => {
     const completions = await collect(await engines.load(), { ...request, groupSize: 6 });
     const written = completions

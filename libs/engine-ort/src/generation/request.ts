@@ -30,6 +30,8 @@ export class ActiveRequest {
   readonly maxTokens: number;
   readonly onToken: GenerateRequest['onToken'];
   readonly topTokens: number;
+  /** Whether its tokens can be drawn from a block of the distribution alone. */
+  readonly drawsFromBlock: boolean;
   /** No more completions are wanted. */
   cancelled = false;
 
@@ -45,6 +47,7 @@ export class ActiveRequest {
     this.maxTokens = sampling.maxTokens;
     this.onToken = onToken;
     this.topTokens = topTokens;
+    this.drawsFromBlock = sampling.temperature > 0 && sampling.topP === 1 && topTokens === 0;
   }
 
   deliver(completion: SampledCompletion): void {

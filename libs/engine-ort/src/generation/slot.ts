@@ -1,4 +1,4 @@
-import type { SampledCompletion } from '@backsight/engine';
+import { drawFromBlock, type Draw, type DrawnBlock, type SampledCompletion } from '@backsight/engine';
 import { uniformOf, type Sample } from './request.js';
 
 /** A completion in the making. */
@@ -14,9 +14,22 @@ export class Slot {
 
   /** Draws the next token by its probabilities, shape [V], under the weights of a version. */
   draw(probabilities: Float32Array, policyVersion: number): void {
+    const { request } = this.sample;
+    this.take(request.sampler(probabilities, this.uniform, request.topTokens), policyVersion);
+  }
+
+  /** Draws the next token from the block that its uniform lies in, under the weights of a version. */
+  drawFromBlock(block: DrawnBlock, policyVersion: number): void {
+    this.take({ ...drawFromBlock(block, this.uniform), top: [] }, policyVersion);
+  }
+
+  /** What draws the next token. */
+  get uniform(): number {
+    return uniformOf(this.sample, this.tokenIds.length);
+  }
+
+  private take(draw: Draw, policyVersion: number): void {
     const { request, promptIds, promptIndex, sampleIndex } = this.sample;
-    const uniform = uniformOf(this.sample, this.tokenIds.length);
-    const draw = request.sampler(probabilities, uniform, request.topTokens);
     const { tokenId, logprob } = draw;
     this.tokenIds.push(tokenId);
     this.logprobs.push(logprob);

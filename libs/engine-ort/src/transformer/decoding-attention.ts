@@ -1,21 +1,19 @@
 import type { ModelConfig } from '@backsight/engine';
 import type { Graph } from '../graph/graph.js';
-import { int } from '../graph/node.js';
-import { add } from '../graph/ops/add.js';
+import { add, addAll } from '../graph/ops/add.js';
 import { concat } from '../graph/ops/concat.js';
 import { matmul } from '../graph/ops/matmul.js';
 import { reshape } from '../graph/ops/reshape.js';
 import { rotary, type RotaryAngles } from '../graph/ops/rotary.js';
 import { softmax } from '../graph/ops/softmax.js';
 import { split } from '../graph/ops/split.js';
-import { transpose } from '../graph/ops/transpose.js';
-import { dimension, product, type Dimension, type Value } from '../graph/value.js';
+import { product, type Dimension, type Value } from '../graph/value.js';
 
 /** Where the N rows that are decoded sit: in G seats before each of B prompts, of which some may be empty. */
 export interface Seats {
-  /** The row of each seat; any row for an empty one. Shape [B, G], int64. */
+  /** The row of each seat, any row for an empty one, and the head of keys and values. Shape [B, KV, G, 2], int64. */
   readonly rows: Value;
-  /** The prompt and the seat of each row. Shape [N, 2], int64. */
+  /** The prompt of each row, the head of keys and values, and the seat. Shape [N, KV, 3], int64. */
   readonly seats: Value;
 }
 
@@ -90,34 +88,31 @@ export function decodingAttention(
   const fromPrompt = matmul(graph, reshape(graph, promptWeights, stacked('P')), cache.promptValues);
   const inSeats = reshape(graph, fromPrompt, ['B', keyValueHeads, 'G', group, headDim]);
   const [earlier, newest] = parts(split(graph, toRows(graph, ownWeights, seats), -1, ['C', 1]));
-  const mixed = [
+  const mixed = addAll(graph, [
     toRows(graph, inSeats, seats),
     matmul(graph, earlier, cache.ownValues),
     matmul(graph, newest, values),
-  ].reduce((sum, part) => add(graph, sum, part));
+  ]);
   return { mixed: reshape(graph, mixed, ['N', heads * headDim]), keys, values };
 }
 
 /** Shape [N, KV, H/KV, w] -> [B, KV, G, H/KV, w]. */
 function toSeats(graph: Graph, value: Value, { rows }: Seats): Value {
-  const bySeat = graph.compute({
-    op: 'Gather',
-    inputs: [value, rows],
-    attributes: { axis: int(0) },
-    dtype: value.dtype,
-    shape: [...rows.shape, ...value.shape.slice(1)],
-  });
-  return transpose(graph, bySeat, [0, 2, 1, 3, 4]);
+  return gathered(graph, value, rows);
 }
 
 /** Shape [B, KV, G, H/KV, w] -> [N, KV, H/KV, w]. */
 function toRows(graph: Graph, value: Value, { seats }: Seats): Value {
-  const bySeat = transpose(graph, value, [0, 2, 1, 3, 4]);
+  return gathered(graph, value, seats);
+}
+
+/** What the leading axes of a value hold at each place. Shapes [..., H/KV, w], [..., axes] -> [..., H/KV, w]. */
+function gathered(graph: Graph, value: Value, places: Value): Value {
   return graph.compute({
     op: 'GatherND',
-    inputs: [bySeat, seats],
+    inputs: [value, places],
     dtype: value.dtype,
-    shape: [dimension(seats, 0), ...bySeat.shape.slice(2)],
+    shape: [...places.shape.slice(0, -1), ...value.shape.slice(-2)],
   });
 }
 

@@ -5,7 +5,7 @@ import { rmsNorm } from '../graph/ops/rms-norm.js';
 import type { Value } from '../graph/value.js';
 import { decodingAttention } from './decoding-attention.js';
 import { layer } from './layer.js';
-import { nextToken } from './next-token.js';
+import { nextToken, type NextTokenPart } from './next-token.js';
 import { declareWeights } from './parameters.js';
 import { byColumns, byRows } from './products.js';
 import { declareRotaryTables } from './rotary-tables.js';
@@ -16,9 +16,9 @@ export const decoding = {
   ids: 'ids',
   /** Where it stands in its sequence. Shape [N, 1], int64. */
   positions: 'positions',
-  /** The row of each seat. Shape [B, G], int64. */
+  /** By prompt, head of keys and values, and seat: the row on the seat, and the head. Shape [B, KV, G, 2], int64. */
   rowsOfSeats: 'rows_of_seats',
-  /** The prompt and the seat of each row. Shape [N, 2], int64. */
+  /** By row and head of keys and values: the row's prompt, the head, and its seat. Shape [N, KV, 3], int64. */
   seatsOfRows: 'seats_of_rows',
 } as const;
 
@@ -48,10 +48,12 @@ export function decodingCacheNames(layer: number) {
 export interface DecodingGraphOptions {
   /** Rows of a run: one is a vector, which is multiplied without packing anything. */
   readonly rows: 'one' | 'many';
+  /** What is told of the next token. A distribution of a large vocabulary is dear to copy. */
+  readonly next: NextTokenPart;
 }
 
 /**
- * Reads one token more of each of N sequences, and tells the distribution of the next.
+ * Reads one token more of each of N sequences, and tells the distribution of the next, or a part of it.
  *
  * It hands over the keys and values of the new tokens alone: onnxruntime-node copies every output, so that a cache grown in
  * place would be copied whole at every step.
@@ -63,8 +65,8 @@ export function decodingGraph(config: ModelConfig, options: DecodingGraphOptions
   const ids = graph.input(decoding.ids, 'int64', ['N']);
   const positions = graph.input(decoding.positions, 'int64', ['N', 1]);
   const seats = {
-    rows: graph.input(decoding.rowsOfSeats, 'int64', ['B', 'G']),
-    seats: graph.input(decoding.seatsOfRows, 'int64', ['N', 2]),
+    rows: graph.input(decoding.rowsOfSeats, 'int64', ['B', config.keyValueHeads, 'G', 2]),
+    seats: graph.input(decoding.seatsOfRows, 'int64', ['N', config.keyValueHeads, 3]),
   };
   const masks = new Map(
     attentionWindows(config).map((window) => [
@@ -104,6 +106,7 @@ export function decodingGraph(config: ModelConfig, options: DecodingGraphOptions
       layer(graph, config, layerWeights, stream, attend(index), (rows) => rows, products),
     );
   });
-  nextToken(graph, rmsNorm(graph, stream, weights.norm, config.rmsNormEpsilon), weights.output, products);
+  const hidden = rmsNorm(graph, stream, weights.norm, config.rmsNormEpsilon);
+  nextToken(graph, hidden, weights.output, products, options.next);
   return graph;
 }

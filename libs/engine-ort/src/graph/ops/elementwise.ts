@@ -16,6 +16,7 @@ export const maximum = binary('Max');
 
 /** Comparisons and their conjunction, as bool. */
 export const less = binary('Less', 'bool');
+export const lessOrEqual = binary('LessOrEqual', 'bool');
 export const equal = binary('Equal', 'bool');
 export const both = binary('And', 'bool');
 
