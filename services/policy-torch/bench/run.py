@@ -43,9 +43,8 @@ def main() -> int:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", help="a model folder (default: random weights of --size)")
-    parser.add_argument(
-        "--size", default="20m", help="20m, 135m, 0.6b or 1.7b: random weights with a Qwen3's proportions"
-    )
+    sizes = ["20m", "135m", "0.6b", "1.7b"]
+    parser.add_argument("--size", default="20m", choices=sizes, help="random weights with a Qwen3's proportions")
     parser.add_argument("--prompts", type=int, default=4)
     parser.add_argument("--group-size", type=int, default=8)
     parser.add_argument("--prompt-tokens", type=int, default=64)
@@ -61,11 +60,14 @@ def parse() -> argparse.Namespace:
 
 def workload(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """The workload as both programs read it; a random model is written where none is given."""
-    device = options.device
-    if device is None:
-        probe = "import torch; print('cuda' if torch.cuda.is_available() else 'cpu')"
-        device = subprocess.check_output([PYTHON, "-c", probe], text=True).strip()
     model = options.model
+    if model is not None and not (Path(model) / "config.json").is_file():
+        raise SystemExit(f"--model: {Path(model) / 'config.json'} does not exist.")
+    probe = "import torch; print('cuda' if torch.cuda.is_available() else 'cpu')"
+    best = subprocess.check_output([PYTHON, "-c", probe], text=True).strip()
+    device = options.device or best
+    if device == "cuda" and best != "cuda":
+        raise SystemExit("--device cuda: PyTorch sees no GPU here.")
     if model is None:
         make = "import sys; from pathlib import Path; from workload import make_random_model as make; make(Path(sys.argv[1]), sys.argv[2])"
         subprocess.run([PYTHON, "-c", make, folder, options.size], cwd=BENCH, check=True)

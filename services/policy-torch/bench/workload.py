@@ -151,6 +151,7 @@ PEAKS = {
     "H100 PCIe": 756e12,
     "H100 NVL": 835e12,
     "H100": 989e12,
+    "GH200": 989e12,
     "H200 NVL": 835e12,
     "H200": 989e12,
     "B200": 2250e12,
@@ -162,13 +163,18 @@ PEAKS = {
 }
 
 
+def stated_peak(name: str) -> tuple[float, str] | None:
+    """The peak of a device by the name that its driver gives it, and how that is known."""
+    for part, peak in PEAKS.items():
+        if all(re.search(rf"\b{word}\b", name) for word in part.split()):
+            return peak, f"stated for {part}, dense bfloat16"
+    return None
+
+
 def peak_flops(device: str) -> tuple[float, str]:
     """What the device can do at best, and how that is known: stated by its maker, or a large matrix product timed here."""
-    if device == "cuda":
-        name = torch.cuda.get_device_name()
-        for part, peak in PEAKS.items():
-            if all(re.search(rf"\b{word}\b", name) for word in part.split()):
-                return peak, f"stated for {part}, dense bfloat16"
+    if device == "cuda" and (stated := stated_peak(torch.cuda.get_device_name())):
+        return stated
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     size = 8192 if device == "cuda" else 2048
     a = torch.randn(size, size, device=device, dtype=dtype)

@@ -15,6 +15,7 @@ import torch
 from policy_torch.core import Core, CoreOptions, Tick, Ticked
 from policy_torch.generate import Sample
 from policy_torch.group import Group
+from policy_torch.memory import out_of_memory
 from policy_torch.model import ModelOptions
 from policy_torch.sampling import Sampling
 from room import TINY
@@ -103,6 +104,26 @@ def test_a_rank_without_room_for_the_gathered_weights_refuses_to_sample(
     assert (ticked.failure[0], ticked.failure[1].startswith(told)) == ("memory", True)
     again = tick(core, asked)
     assert (again.failure, again.running + len(again.finished)) == (None, 1)
+
+
+@pytest.mark.parametrize(
+    ("error", "memory"),
+    [
+        (torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."), True),
+        (torch.AcceleratorError("CUDA error: out of memory"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."),
+            True,
+        ),
+        (MemoryError(), True),
+        (torch.AcceleratorError("CUDA error: device-side assert triggered"), False),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+    ],
+    ids=str,
+)
+def test_memory_that_ran_out_is_told_from_other_errors(error: BaseException, memory: bool) -> None:
+    assert out_of_memory(error) is memory
 
 
 def tick(core: Core, action: Tick) -> Ticked:

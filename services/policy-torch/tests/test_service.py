@@ -192,8 +192,14 @@ def test_sigterm_drains_calls_in_flight(tmp_path: Path) -> None:
             "policy: BACKSIGHT_DEVICE is cuda: rank 0 of this machine needs a GPU; PyTorch sees 0\n",
         ),
         ({"BACKSIGHT_MODEL": ""}, "policy: BACKSIGHT_MODEL must be set: the Hugging Face folder of the model\n"),
+        (
+            {"WORLD_SIZE": "2", "RANK": "0"},
+            "policy: the ranks cannot find each other, of which WORLD_SIZE says there are 2; start them by python -m "
+            "torch.distributed.run: Error initializing torch.distributed using env:// rendezvous: environment variable "
+            "MASTER_ADDR expected, but not set\n",
+        ),
     ],
-    ids=["no model", "wrong settings", "no GPU", "model unset"],
+    ids=["no model", "wrong settings", "no GPU", "model unset", "no launcher"],
 )
 def test_a_room_that_cannot_start_says_why_in_a_sentence(
     tmp_path: Path, settings: dict[str, str], sentence: str

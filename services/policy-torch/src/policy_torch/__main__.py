@@ -46,7 +46,11 @@ def _work(config: PolicyConfig) -> int:
         device = device_of(config.device, local_rank())
     except ValueError as error:
         raise SettingsError(f"BACKSIGHT_DEVICE is {config.device}: {error}") from error
-    group = Group.join(device, config.group_timeout_s)
+    try:
+        group = Group.join(device, config.group_timeout_s)
+    except (ValueError, RuntimeError) as error:
+        told = f"the ranks cannot find each other, of which WORLD_SIZE says there are {os.environ.get('WORLD_SIZE')}"
+        raise SettingsError(f"{told}; start them by python -m torch.distributed.run: {_first_line(error)}") from error
     texts = read_texts(config.model)
     compute = compute_type(config.compute, device)
     model = ModelOptions(config.model, device, compute, config.recompute_layers, config.adapter)

@@ -25,9 +25,13 @@ class MemoryRanOut(Exception):
     """Memory ran out on some rank; all ranks raise it together."""
 
 
+#: How the host's allocator, CUDA outside of PyTorch's allocator, and its matrix library say it.
+SAID = ("allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Whether a device's or the host's memory ran out."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in SAID)
 
 
 def within_memory(model: LoadedModel, token_budget: int, work: Callable[[int], T]) -> tuple[T, int]:
