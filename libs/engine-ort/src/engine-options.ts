@@ -20,6 +20,8 @@ export interface OrtEngineOptions {
   readonly adapter?: AdapterOptions;
   /** Which checkpoints stay when another is saved; absent: all. */
   readonly retention?: Retention;
+  /** Folder in which ONNX Runtime leaves what every node took, once the engine is closed; absent: nowhere. */
+  readonly profileFolder?: string;
   /** Where the engine says what it does; absent: nowhere. */
   readonly logger?: EngineLogger;
 }

@@ -82,6 +82,7 @@ export class OrtEngine implements Engine {
       undefined,
       executionProvider,
       adapter?.settings,
+      options.profileFolder,
     );
     this.policy = new PolicyWeights(weights, adapter && { config, adapter });
     this.generator = new Generator(this.model, this.policy, this.gate, generationSlots);

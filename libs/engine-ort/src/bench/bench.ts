@@ -1,6 +1,7 @@
 import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { randomWeights, writeModelFolder } from '@backsight/engine';
+import { profileWorkload, type WorkloadProfile } from './profile-workload.js';
 import { Side, type Sample } from './side.js';
 import {
   benchModel,
@@ -21,9 +22,8 @@ export interface BenchOptions {
   readonly workloads: readonly WorkloadName[];
   /** Where the model and the tokens are written, and found again. */
   readonly folder: string;
-  /** Python with PyTorch and transformers, and the program that it runs. */
-  readonly python: string;
-  readonly torchSide: string;
+  /** Python with PyTorch and transformers, and the program that it runs; absent: the engine runs alone. */
+  readonly torch?: { readonly python: string; readonly program: string };
   readonly print: (line: string) => void;
 }
 
@@ -39,11 +39,17 @@ export interface Figures {
   readonly peakBytes: number;
 }
 
-/** Both sides of one workload. */
+/** The engine in one workload, and PyTorch beside it if it ran. */
 export interface BenchResult {
   readonly workload: WorkloadName;
   readonly tokens: number;
   readonly engine: Figures;
+  readonly comparison?: Comparison;
+  readonly goals: { readonly speedup: number; readonly memory: number };
+}
+
+/** PyTorch in one workload, and what the engine is beside it. */
+export interface Comparison {
   readonly torch: Figures;
   /** Median over the repetitions of PyTorch's seconds by the engine's, run one right after the other. */
   readonly speedup: number;
@@ -51,7 +57,6 @@ export interface BenchResult {
   readonly cpuSpeedup: number;
   /** The engine's peak memory by PyTorch's. */
   readonly memory: number;
-  readonly goals: { readonly speedup: number; readonly memory: number };
 }
 
 const goals: Readonly<Record<WorkloadName, BenchResult['goals']>> = {
@@ -72,17 +77,32 @@ export async function bench(options: BenchOptions): Promise<readonly BenchResult
   return results;
 }
 
+/** Runs the engine alone, `repetitions` times, and tells where its time goes; what it takes is more than without a profile. */
+export async function profile(options: BenchOptions): Promise<readonly WorkloadProfile[]> {
+  const model = await modelFolder(options);
+  const profiles: WorkloadProfile[] = [];
+  for (const name of options.workloads) {
+    options.print(`${name}: ${options.repetitions} x with a profile`);
+    const [command, args] = engineCommand(options, name, model);
+    const start = (folder: string) => Side.start(command, [...args, folder]);
+    profiles.push(await profileWorkload(name, options.repetitions, start));
+  }
+  return profiles;
+}
+
+/** A run of the engine, and one of PyTorch right after it, if that runs. */
 interface Pair {
   readonly engine: Sample;
-  readonly torch: Sample;
+  readonly torch: Sample | undefined;
 }
 
 async function samples(
-  { quick, threads, repetitions, python, torchSide, print }: BenchOptions,
+  options: BenchOptions,
   name: WorkloadName,
   model: string,
   tokens: string,
 ): Promise<readonly Pair[]> {
+  const { threads, repetitions, torch: torchSide, print } = options;
   const sides: Side[] = [];
   const start = async (command: string, args: readonly string[]) => {
     const side = await Side.start(command, args);
@@ -90,22 +110,31 @@ async function samples(
     return side;
   };
   try {
-    const size = quick ? 'quick' : 'full';
-    const program = join(import.meta.dirname, 'engine-side.js');
-    const engine = await start(process.execPath, [program, name, model, String(threads), size]);
+    const engine = await start(...engineCommand(options, name, model));
     const torchArgs = [name, '--model', model, '--tokens', tokens, '--threads', String(threads)];
-    const torch = await start(python, [torchSide, ...torchArgs]);
+    const torch = torchSide && (await start(torchSide.python, [torchSide.program, ...torchArgs]));
     const pairs: Pair[] = [];
     for (let repetition = 0; repetition <= repetitions; repetition++) {
-      const pair = { engine: await engine.run(), torch: await torch.run() };
+      const pair = { engine: await engine.run(), torch: await torch?.run() };
       const kind = repetition === 0 ? 'warm-up' : `run ${repetition} of ${repetitions}`;
-      print(`${name}, ${kind}: engine ${describe(pair.engine)}, PyTorch ${describe(pair.torch)}`);
+      const beside = pair.torch === undefined ? '' : `, PyTorch ${describe(pair.torch)}`;
+      print(`${name}, ${kind}: engine ${describe(pair.engine)}${beside}`);
       if (repetition > 0) pairs.push(pair);
     }
     return pairs;
   } finally {
     await Promise.all(sides.map((side) => side.stop()));
   }
+}
+
+/** The engine's side of a workload. */
+function engineCommand(
+  { quick, threads }: BenchOptions,
+  name: WorkloadName,
+  model: string,
+): readonly [command: string, args: readonly string[]] {
+  const program = join(import.meta.dirname, 'engine-side.js');
+  return [process.execPath, [program, name, model, String(threads), quick ? 'quick' : 'full']];
 }
 
 /** Seconds, and seconds of all threads together. */
@@ -115,27 +144,29 @@ function describe({ seconds, cpuSeconds }: Sample): string {
 
 function compare(name: WorkloadName, workload: Workload, pairs: readonly Pair[]): BenchResult {
   const tokens = tokensOf(name, workload);
-  const figures = (side: (pair: Pair) => Sample): Figures => {
-    const seconds = median(pairs.map((pair) => side(pair).seconds));
+  const figures = (samples: readonly Sample[]): Figures => {
+    const seconds = median(samples.map((sample) => sample.seconds));
     return {
       seconds,
-      cpuSeconds: median(pairs.map((pair) => side(pair).cpuSeconds)),
+      cpuSeconds: median(samples.map((sample) => sample.cpuSeconds)),
       tokensPerSecond: tokens / seconds,
       gigaflopsPerSecond: weightFlops(name, workload) / seconds / 1e9,
-      peakBytes: Math.max(...pairs.map((pair) => side(pair).peakBytes)),
+      peakBytes: Math.max(...samples.map((sample) => sample.peakBytes)),
     };
   };
-  const engine = figures((pair) => pair.engine);
-  const torch = figures((pair) => pair.torch);
+  const engine = figures(pairs.map((pair) => pair.engine));
+  const result = { workload: name, tokens, engine, goals: goals[name] };
+  const beside = pairs.flatMap(({ engine, torch }) => (torch === undefined ? [] : [{ engine, torch }]));
+  if (beside.length === 0) return result;
+  const torch = figures(beside.map((pair) => pair.torch));
   return {
-    workload: name,
-    tokens,
-    engine,
-    torch,
-    speedup: median(pairs.map((pair) => pair.torch.seconds / pair.engine.seconds)),
-    cpuSpeedup: median(pairs.map((pair) => pair.torch.cpuSeconds / pair.engine.cpuSeconds)),
-    memory: engine.peakBytes / torch.peakBytes,
-    goals: goals[name],
+    ...result,
+    comparison: {
+      torch,
+      speedup: median(beside.map((pair) => pair.torch.seconds / pair.engine.seconds)),
+      cpuSpeedup: median(beside.map((pair) => pair.torch.cpuSeconds / pair.engine.cpuSeconds)),
+      memory: engine.peakBytes / torch.peakBytes,
+    },
   };
 }
 

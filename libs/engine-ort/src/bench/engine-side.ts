@@ -1,4 +1,8 @@
-/** `engine-side.js WORKLOAD MODEL THREADS quick|full`: runs one workload of the engine each time a line comes on stdin. */
+/**
+ * `engine-side.js WORKLOAD MODEL THREADS quick|full [PROFILES]`: runs one workload of the engine each time a line comes on stdin.
+ *
+ * Given a folder for profiles, it leaves there what every node took.
+ */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +12,7 @@ import type { Engine, TrainPlan } from '@backsight/engine';
 import { loadOrtEngine } from '../load-engine.js';
 import { makeWorkload, workloadSizes } from './workload.js';
 
-const [name = '', modelFolder = '', threads = '', size] = process.argv.slice(2);
+const [name = '', modelFolder = '', threads = '', size, profileFolder] = process.argv.slice(2);
 const never = new AbortController().signal;
 const workload = makeWorkload(workloadSizes[size === 'quick' ? 'quick' : 'full']);
 const checkpointFolder = await mkdtemp(join(tmpdir(), 'bench-engine-'));
@@ -19,6 +23,7 @@ try {
     threads: Number(threads),
     generationSlots: workload.completions.length,
     microBatchTokens: 4096,
+    ...(profileFolder !== undefined && { profileFolder }),
   });
   answer({ ready: engine.info.version });
   for await (const _ of createInterface({ input: process.stdin })) {

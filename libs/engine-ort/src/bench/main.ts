@@ -1,7 +1,8 @@
 /** `npm run bench:engine`: the engine beside PyTorch in one run. */
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
-import { bench, type BenchResult } from './bench.js';
+import { bench, profile, type BenchResult } from './bench.js';
+import { profileLines } from './profile-workload.js';
 import { pythonEnvironment } from './python-environment.js';
 import { wholeNumber } from './whole-number.js';
 import { workloadNames } from './workload.js';
@@ -12,9 +13,11 @@ interface Flags {
   readonly threads: number;
   readonly repetitions: number;
   readonly only: typeof workloadNames;
+  readonly engineOnly: boolean;
+  readonly profile: boolean;
 }
 
-const { quick, json, threads, repetitions, only } = new Command('bench:engine')
+const flags = new Command('bench:engine')
   .description(
     'Times the engine and PyTorch on the same weights and tokens; makes its own Python environment.',
   )
@@ -22,36 +25,53 @@ const { quick, json, threads, repetitions, only } = new Command('bench:engine')
   .option('--threads <n>', 'threads of either side', wholeNumber, 2)
   .option('--repetitions <n>', 'times that each workload is run by either side', wholeNumber, 3)
   .option('--only <names>', `some of ${workloadNames.join(',')}`, someWorkloads, workloadNames)
+  .option('--engine-only', 'without PyTorch', false)
+  .option('--profile', "where the engine's time goes, by kind of operator; without PyTorch", false)
   .option('--json', 'print the results as JSON', false)
   .showHelpAfterError('(add -- --help for the options)')
   .parse()
   .opts<Flags>();
 const room = join(import.meta.dirname, '..', '..');
 const progress = (line: string) => process.stderr.write(`${line}\n`);
-const python = await pythonEnvironment(join(room, 'bench'), progress);
-const results = await bench({
-  quick,
-  threads,
-  repetitions,
-  workloads: only,
+const options = {
+  quick: flags.quick,
+  threads: flags.threads,
+  repetitions: flags.repetitions,
+  workloads: flags.only,
   folder: join(room, '..', '..', 'runs', 'bench-engine'),
-  python,
-  torchSide: join(room, 'bench', 'torch_side.py'),
   print: progress,
-});
-process.stdout.write(json ? `${JSON.stringify(results, undefined, 2)}\n` : table(results));
+};
+const asJson = (value: unknown) => `${JSON.stringify(value, undefined, 2)}\n`;
+if (flags.profile) {
+  const profiles = await profile(options);
+  const lines = profiles.flatMap((one) => [...profileLines(one), '']);
+  process.stdout.write(flags.json ? asJson(profiles) : lines.join('\n'));
+} else {
+  const results = await bench({ ...options, ...(flags.engineOnly ? {} : { torch: await torchSide() }) });
+  process.stdout.write(flags.json ? asJson(results) : table(results));
+}
+
+async function torchSide() {
+  const folder = join(room, 'bench');
+  return { python: await pythonEnvironment(folder, progress), program: join(folder, 'torch_side.py') };
+}
 
 function table(rows: readonly BenchResult[]): string {
-  const header = ['', 'engine', 'PyTorch', 'speedup', 'of CPU time', 'goal', 'memory', 'goal'];
-  const lines = rows.map(({ workload, engine, torch, speedup, cpuSpeedup, memory, goals }) => [
+  const compared = ['PyTorch', 'speedup', 'of CPU time', 'goal', 'memory', 'goal'];
+  const header = ['', 'engine', ...(rows.some(({ comparison }) => comparison !== undefined) ? compared : [])];
+  const lines = rows.map(({ workload, engine, comparison, goals }) => [
     workload,
     side(engine),
-    side(torch),
-    `${speedup.toFixed(2)}x`,
-    `${cpuSpeedup.toFixed(2)}x`,
-    `${goals.speedup.toFixed(1)}x`,
-    `${memory.toFixed(2)}x`,
-    `${goals.memory.toFixed(1)}x`,
+    ...(comparison === undefined
+      ? []
+      : [
+          side(comparison.torch),
+          `${comparison.speedup.toFixed(2)}x`,
+          `${comparison.cpuSpeedup.toFixed(2)}x`,
+          `${goals.speedup.toFixed(1)}x`,
+          `${comparison.memory.toFixed(2)}x`,
+          `${goals.memory.toFixed(1)}x`,
+        ]),
   ]);
   const widths = header.map((title, i) =>
     Math.max(title.length, ...lines.map((line) => line[i]?.length ?? 0)),

@@ -47,7 +47,7 @@ export class Side {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     const ended = new Promise((resolve) => this.child.once('close', resolve));
     this.child.stdin?.end();
-    const timer = setTimeout(() => this.child.kill('SIGKILL'), 10_000);
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), patience);
     await ended;
     clearTimeout(timer);
   }
@@ -60,6 +60,9 @@ export class Side {
     return parsed;
   }
 }
+
+/** A process may have profiles to write, in milliseconds. */
+const patience = 60_000;
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null;

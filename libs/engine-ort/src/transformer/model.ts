@@ -34,8 +34,9 @@ export class Model {
     provider: ExecutionProvider = 'cpu',
     /** Of the adapter that is trained; absent: all weights are. */
     readonly adapter?: AdapterSettings,
+    profileFolder?: string,
   ) {
-    this.programs = new Programs(config, threads, provider);
+    this.programs = new Programs(config, threads, provider, profileFolder);
     this.tables = rotaryFeeds(config);
   }
 

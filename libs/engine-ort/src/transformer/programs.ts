@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { ModelConfig } from '@backsight/engine';
 import type { ExecutionProvider } from '../execution-provider.js';
 import type { Graph } from '../graph/graph.js';
@@ -11,11 +12,14 @@ import { trainingGraph, type TrainingGraphOptions } from './training-graph.js';
 /** The sessions of one model, each loaded when it is first needed and kept until `release`. */
 export class Programs {
   private readonly sessions = new Map<string, Promise<Session>>();
+  private profiles = 0;
 
   constructor(
     readonly config: ModelConfig,
     private readonly threads: number,
     private readonly provider: ExecutionProvider,
+    /** Where each session leaves a profile, under its kind and number; absent: nowhere. */
+    private readonly profileFolder?: string,
   ) {}
 
   hidden(): Promise<Session> {
@@ -59,9 +63,16 @@ export class Programs {
   private load(key: string, graph: () => Graph): Promise<Session> {
     const known = this.sessions.get(key);
     if (known !== undefined) return known;
-    const loading = Session.load(graph(), this.threads, this.provider);
+    const loading = Session.load(graph(), this.threads, this.provider, this.profileOf(key));
     this.sessions.set(key, loading);
     return loading;
+  }
+
+  private profileOf(key: string): string | undefined {
+    if (this.profileFolder === undefined) return undefined;
+    const [kind] = key.split(' ', 1);
+    this.profiles += 1;
+    return join(this.profileFolder, `${kind ?? key}-${this.profiles}`);
   }
 
   private async drop(key: string): Promise<void> {
