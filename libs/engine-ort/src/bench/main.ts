@@ -42,13 +42,20 @@ const options = {
   print: progress,
 };
 const asJson = (value: unknown) => `${JSON.stringify(value, undefined, 2)}\n`;
-if (flags.profile) {
-  const profiles = await profile(options);
-  const lines = profiles.flatMap((one) => [...profileLines(one), '']);
-  process.stdout.write(flags.json ? asJson(profiles) : lines.join('\n'));
-} else {
+try {
+  process.stdout.write(await report());
+} catch (error) {
+  progress(error instanceof Error ? error.message : String(error));
+  process.exitCode = 1;
+}
+
+async function report(): Promise<string> {
+  if (flags.profile) {
+    const profiles = await profile(options);
+    return flags.json ? asJson(profiles) : profiles.flatMap((one) => [...profileLines(one), '']).join('\n');
+  }
   const results = await bench({ ...options, ...(flags.engineOnly ? {} : { torch: await torchSide() }) });
-  process.stdout.write(flags.json ? asJson(results) : table(results));
+  return flags.json ? asJson(results) : table(results);
 }
 
 async function torchSide() {

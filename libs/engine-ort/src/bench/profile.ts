@@ -119,7 +119,7 @@ const productOps: ReadonlySet<string> = new Set(['FusedMatMul', 'MatMul', 'Gemm'
 /** What operators do; one that is not here goes by its own name. */
 const operators: Readonly<Record<string, readonly string[]>> = {
   softmax: ['Softmax', 'LogSoftmax'],
-  'attention of prompts': ['GroupQueryAttention'],
+  'fused attention': ['GroupQueryAttention'],
   'norms and rotary': ['SimplifiedLayerNormalization', 'SkipSimplifiedLayerNormalization', 'RotaryEmbedding'],
   'element by element': [
     ...['Add', 'Sub', 'Mul', 'Div', 'Sum', 'Neg', 'Exp', 'Log', 'Sqrt', 'Reciprocal', 'Sigmoid', 'QuickGelu'],
