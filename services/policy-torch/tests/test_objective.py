@@ -129,7 +129,7 @@ def test_token_scales_keep_masked_completions_in_the_mean_over_completions() -> 
     assert token_scales("token-mean", [0, 0]) == [0, 0]
 
 
-@pytest.mark.parametrize("rows", [1, FEW_ROWS, FEW_ROWS + 1])
+@pytest.mark.parametrize("rows", [1, FEW_ROWS[0], FEW_ROWS[-1], FEW_ROWS[-1] + 1])
 @pytest.mark.parametrize("biased", [False, True])
 def test_a_head_gives_the_same_logits_in_pieces(rows: int, biased: bool) -> None:
     source = torch.Generator().manual_seed(2)
