@@ -13,6 +13,7 @@ const codes = (course: Readonly<Record<string, readonly [number, number]>>) =>
 describe('warningsOf', () => {
   const healthy = {
     'actor/entropy': [0.5, 0.3],
+    'response_length/clip_ratio': [0.4, 0.1],
     'response_length/mean': [800, 250],
     'critic/score/mean': [0.2, 0.7],
     'self_distillation/flat_group_fraction': [0.6, 0.3],
@@ -43,6 +44,18 @@ describe('warningsOf', () => {
     ['repeated-ngrams', { 'response/repeated_ngram_fraction': [0.05, 0.6] }],
   ] as const)('raises %s', (code, course) => {
     expect(codes(course)).toEqual([code]);
+  });
+  it.each([1, 2, 12])('says within %i steps that answers are cut short', (steps) => {
+    const share = (ratio: number) =>
+      Array.from({ length: steps }, () => ({ 'response_length/clip_ratio': ratio }));
+    expect(warningsOf(share(0.5))).toEqual([]);
+    expect(warningsOf(share(0.75))).toEqual([
+      {
+        code: 'cut-short',
+        message:
+          '75 % of the answers ran out of tokens before they ended. Raise sampling.maxTokens, or ask for shorter answers.',
+      },
+    ]);
   });
   it('forgives flat groups whose answers are taught all the same', () => {
     expect(

@@ -17,12 +17,14 @@ export interface Warning {
 }
 
 export type WarningCode =
-  'entropy-collapse' | 'length-collapse' | 'flat-groups' | 'repeated-ngrams' | 'reward-fall';
+  'cut-short' | 'entropy-collapse' | 'length-collapse' | 'flat-groups' | 'repeated-ngrams' | 'reward-fall';
 
 /** When alarms go off. */
 export interface GuardOptions {
-  /** Steps that are averaged, at the start as at the end; no alarm before two windows have passed. */
+  /** Steps that are averaged, at the start as at the end; before two windows have passed, only `cutShort` goes off. */
   readonly window: number;
+  /** Share of answers that ran out of tokens above this, from the first step on. */
+  readonly cutShort: number;
   /** Entropy below this share of the start. */
   readonly entropyShare: number;
   /** Mean length below this share of the start, without a better reward to show for it. */
@@ -37,6 +39,7 @@ export interface GuardOptions {
 
 export const guardDefaults: GuardOptions = {
   window: 5,
+  cutShort: 0.5,
   entropyShare: 0.2,
   lengthShare: 0.5,
   flatGroups: 0.75,
@@ -52,7 +55,10 @@ export function warningsOf(
   options: GuardOptions = guardDefaults,
 ): readonly Warning[] {
   return alarms.flatMap(({ code, raise }) => {
-    const message = raise((name) => course(history, name, options.window), options);
+    const message = raise(
+      (name, least = 2 * options.window) => course(history, name, options.window, least),
+      options,
+    );
     return message === undefined ? [] : [{ code, message }];
   });
 }
@@ -66,14 +72,22 @@ interface Course {
 
 interface Alarm {
   readonly code: WarningCode;
-  /** The message if the alarm goes off. */
+  /** The message if the alarm goes off; a course is known once its metric has so many values. */
   readonly raise: (
-    courseOf: (name: string) => Course | undefined,
+    courseOf: (name: string, least?: number) => Course | undefined,
     options: GuardOptions,
   ) => string | undefined;
 }
 
 const alarms: readonly Alarm[] = [
+  {
+    code: 'cut-short',
+    raise: (courseOf, { cutShort }) => {
+      const cut = courseOf('response_length/clip_ratio', 1);
+      if (cut === undefined || cut.now <= cutShort) return undefined;
+      return `${percent(cut.now)} of the answers ran out of tokens before they ended. Raise sampling.maxTokens, or ask for shorter answers.`;
+    },
+  },
   {
     code: 'entropy-collapse',
     raise: (courseOf, { entropyShare }) => {
@@ -121,10 +135,16 @@ const alarms: readonly Alarm[] = [
   },
 ];
 
-function course(history: readonly Metrics[], name: string, window: number): Course | undefined {
+function course(
+  history: readonly Metrics[],
+  name: string,
+  window: number,
+  least: number,
+): Course | undefined {
   const values = history.flatMap((metrics) => metrics[name] ?? []);
-  if (values.length < 2 * window) return undefined;
-  const windows = values.slice(window - 1).map((_, first) => mean(values.slice(first, first + window)));
+  if (values.length < least) return undefined;
+  const width = Math.min(window, values.length);
+  const windows = values.slice(width - 1).map((_, first) => mean(values.slice(first, first + width)));
   const [start] = windows;
   const now = windows.at(-1);
   if (start === undefined || now === undefined) return undefined;
