@@ -78,13 +78,16 @@ async def _serve(config: PolicyConfig, core: Core, texts: tuple[str, str, str]) 
     """Serves until SIGTERM, SIGINT, or the loss of a rank; then drains and saves. A second signal ends the process at once."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     broken: list[BaseException] = []
+    told = 0
 
     def lost(error: BaseException) -> None:
         broken.append(error)
         loop.call_soon_threadsafe(stop.set)
 
     def asked() -> None:
-        if stop.is_set():
+        nonlocal told
+        told += 1
+        if told == 2:  # a loss has no part in it: a launcher that sees it too says stop before it is told of
             os._exit(1)
         stop.set()
 
