@@ -18,7 +18,7 @@ import native
 import root
 from channel import Channel
 from limits import Limits
-from warden import Keep
+from warden import INPUT_COPY, INPUT_LINK, Keep
 
 _CHANNEL, _FILTER = 3, 4
 # Where a sandbox finds these modules.
@@ -90,12 +90,13 @@ def copy_modules(folder: str) -> None:
 def _arguments(keep: Keep, beside: list[str], moved: dict[str, str], modules: str, *, masked: bool) -> list[str]:
     """How bwrap is called, up to the filter and the command; modules is the folder of copy_modules.
 
-    Where a container masks its /proc, nobody may mount another, nor write to it: its sandboxes have none, and what
-    keeps them from making user namespaces is the filter alone.
+    Where a container masks its /proc, nobody may mount another, nor write to it: its sandboxes have none but for the
+    way to their input, and what keeps them from making user namespaces is the filter alone.
     """
     parts = ["--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
     parts += ["--unshare-cgroup-try", "--as-pid-1", "--die-with-parent", "--new-session"]
-    parts += ["--dir", "/proc"] if masked else ["--disable-userns", "--proc", "/proc"]
+    no_proc = ["--dir", os.path.dirname(INPUT_LINK), "--symlink", INPUT_COPY, INPUT_LINK]
+    parts += no_proc if masked else ["--disable-userns", "--proc", "/proc"]
     parts += ["--uid", "1000", "--gid", "1000", "--hostname", "sandbox"]
     for name in root.LINKED:
         if os.path.islink(f"/{name}"):

@@ -48,7 +48,7 @@ def is_abandoned(folder: str) -> bool:
         return False  # gone meanwhile, or not ours to clear away
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return time.time() - os.fstat(descriptor).st_ctime > _MOMENT_SECONDS
+        return time.time() - os.fstat(descriptor).st_mtime > _MOMENT_SECONDS
     except BlockingIOError:
         return False
     finally:

@@ -92,7 +92,9 @@ class Options:
 
 def main(options: Options) -> None:
     """Prepares, says so, serves until standard input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches the judge, which ends us
+    # A terminal's Ctrl-C, and the end of a whole service, reach the judge as well, which ends us in order.
+    for everybodys in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(everybodys, signal.SIG_IGN)
     requests, answers = container.open_pipes() if options.piped else (os.dup(0), os.dup(1))
     nothing = os.open("/dev/null", os.O_RDWR)
     os.dup2(nothing, 0)

@@ -37,6 +37,9 @@ READY, COMPILED, COMPILE_ERROR, STARTED, ENDED, FAILED = (bytes([tag]) for tag i
 ENDING = struct.Struct(f"<{NONCE_BYTES}siqq?")
 
 _CHANNEL = 3
+# Where a container masks its /proc, nobody may mount another: in place of the link that would be there, one to a copy of
+# the input, in the sandbox's own folder.
+INPUT_LINK, INPUT_COPY = "/proc/self/fd/0", "/tmp/.stdin"
 
 
 class Keep:
@@ -100,7 +103,8 @@ def _set_up(keep: Keep, limits: Limits, folder: str) -> None:
     if not keep.wrapped:
         os.setsid()
     # Without a handler, nothing from inside the namespace reaches its process 1.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for everybodys in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(everybodys, signal.SIG_DFL)
     if keep.isolated and not keep.wrapped:
         _mount_private_folders(keep)
         syscalls.set_hostname("sandbox")
@@ -132,7 +136,10 @@ def _mount_private_folders(keep: Keep) -> None:
             syscalls.mount("proc", "/proc", "proc", flags)
         except OSError:
             # A container that masks its /proc lets none be mounted: better none than the container's.
-            syscalls.mount("tmpfs", "/proc", "tmpfs", flags, "size=4k")
+            syscalls.mount("tmpfs", "/proc", "tmpfs", flags & ~syscalls.MS_RDONLY, "size=4k,mode=755")
+            os.makedirs(os.path.dirname(INPUT_LINK))
+            os.symlink(INPUT_COPY, INPUT_LINK)
+            syscalls.mount("none", "/proc", None, flags | syscalls.MS_REMOUNT | syscalls.MS_BIND)
 
 
 def _serve(channel: Channel, keep: Keep, limits: Limits, languages: dict[str, Language], folder: str) -> None:
@@ -161,10 +168,13 @@ def _serve(channel: Channel, keep: Keep, limits: Limits, languages: dict[str, La
         with open(os.memfd_create("artefact"), "wb", buffering=0) as made:
             made.write(program.artefact)
             channel.send(COMPILED, [made.fileno()])
+    masked = keep.isolated and _is_masked()
     while True:
         order, files = channel.receive(1, 4)
         if not order:
             return
+        if masked:
+            _copy_input(files[0] if KINDS[order[0]] == "stdio" else None)
         before = _folder_state(keep, folder)
         child = syscalls.fork_quickly()
         if child == 0:
@@ -223,6 +233,31 @@ def _await_end(child: int, keep: Keep) -> tuple[int, float, int]:
                     os.kill(-1, signal.SIGKILL)  # everything in this namespace but this process
                 except ProcessLookupError:
                     pass
+
+
+def _is_masked() -> bool:
+    try:
+        return os.readlink(INPUT_LINK) == INPUT_COPY
+    except OSError:
+        return False
+
+
+def _copy_input(payload: int | None) -> None:
+    """What /dev/stdin leads to where there is no /proc: the input, where the folder has room for it, or nothing."""
+    try:
+        os.unlink(INPUT_COPY)
+    except FileNotFoundError:
+        pass
+    if payload is None:
+        return
+    left = os.fstat(payload).st_size
+    try:
+        with open(INPUT_COPY, "xb", buffering=0) as copy:
+            while left > 0:
+                # From its beginning on, and without moving where the program will read.
+                left -= os.sendfile(copy.fileno(), payload, copy.tell(), left)
+    except OSError:
+        os.unlink(INPUT_COPY)
 
 
 def _put_file(folder: str, path: str, file: int) -> None:

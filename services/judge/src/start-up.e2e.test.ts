@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -10,6 +10,8 @@ import { findBubblewrap } from './sandbox/find-bubblewrap.js';
 
 const main = join(import.meta.dirname, '../dist/main.js');
 const env = { BACKSIGHT_JUDGE_ADDRESS: '127.0.0.1:0', BACKSIGHT_JUDGE_SLOTS: '1' };
+// Without a daemon that the tests are given: with it, `auto` would be docker.
+const { BACKSIGHT_DOCKER_SOCKET: _daemon, ...surroundings } = process.env;
 let folder = '';
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'backsight-judge-test-'));
@@ -22,7 +24,7 @@ afterAll(async () => {
 function runShell(line: string): Promise<{ readonly code: number | null; readonly said: string }> {
   return new Promise((resolve, reject) => {
     const child = spawn('sh', ['-c', line], {
-      env: { ...process.env, ...env },
+      env: { ...surroundings, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let said = '';
@@ -33,6 +35,13 @@ function runShell(line: string): Promise<{ readonly code: number | null; readonl
       resolve({ code, said });
     });
   });
+}
+/** Folders of slots in other process namespaces. */
+async function foldersElsewhere(): Promise<readonly string[]> {
+  const own = /\d+/.exec(await readlink('/proc/self/ns/pid'))?.[0] ?? '';
+  const isElsewhere = (name: string) =>
+    ![own, '1'].includes(/^backsight-judge\.(\d+)\./.exec(name)?.[1] ?? own);
+  return (await readdir(tmpdir())).filter(isElsewhere);
 }
 /** A user namespace with no capability left, in which no other can be made. */
 const jail =
@@ -93,37 +102,48 @@ describe('the judge that cannot start', () => {
 
 const kinds = ['zygote', ...((await findBubblewrap().catch(() => '')) === '' ? [] : ['bubblewrap'])];
 describe('the judge in a container whose /proc is masked', () => {
-  (canMask ? it : it.skip).each(kinds)('isolates by %s, with no /proc at all (needs root)', async (kind) => {
-    const child = spawn('sh', ['-c', `exec ${masked} '${process.execPath}' '${main}' --sandbox=${kind}`], {
-      env: { ...process.env, ...env, BACKSIGHT_JUDGE_LANGUAGES: 'python,javascript' },
-      stdio: ['ignore', 'pipe', 'ignore'],
-      detached: true, // so that all of it can be killed
-    });
-    const ended = new Promise((resolve) => child.once('close', resolve));
-    try {
-      const address = await new Promise<string>((resolve, reject) => {
-        let said = '';
-        child.stdout.on('data', (chunk: Buffer) => {
-          said += chunk.toString();
-          const found = / listening on (\S+)\n/.exec(said)?.[1];
-          if (found !== undefined) resolve(found);
-        });
-        void ended.then(() => {
-          reject(new Error('the judge did not start'));
-        });
+  (canMask ? it : it.skip).each(kinds)(
+    'isolates by %s, with nothing in /proc but the way to /dev/stdin (needs root)',
+    async (kind) => {
+      const before = await foldersElsewhere();
+      const child = spawn('sh', ['-c', `exec ${masked} '${process.execPath}' '${main}' --sandbox=${kind}`], {
+        env: { ...surroundings, ...env, BACKSIGHT_JUDGE_LANGUAGES: 'python,javascript' },
+        stdio: ['ignore', 'pipe', 'ignore'],
+        detached: true, // so that all of it can be killed
       });
-      const { client, close } = connect(JudgeServiceDefinition, address);
-      const said = async (language: string, source: string) =>
-        Buffer.from((await client.execute({ program: { language, source } })).stdout).toString();
-      expect(await said('python', 'import os\nprint(os.listdir("/proc"), os.getppid())')).toBe('[] 1\n');
-      expect(await said('javascript', 'console.log(require("fs").readdirSync("/proc").length)')).toBe('0\n');
-      expect((await client.describe({})).isolation).toBe(IsolationTier.NAMESPACES);
-      close();
-    } finally {
-      process.kill(-(child.pid ?? 0), 'SIGKILL');
-      await ended;
-    }
-  });
+      const ended = new Promise((resolve) => child.once('close', resolve));
+      try {
+        const address = await new Promise<string>((resolve, reject) => {
+          let said = '';
+          child.stdout.on('data', (chunk: Buffer) => {
+            said += chunk.toString();
+            const found = / listening on (\S+)\n/.exec(said)?.[1];
+            if (found !== undefined) resolve(found);
+          });
+          void ended.then(() => {
+            reject(new Error('the judge did not start'));
+          });
+        });
+        const { client, close } = connect(JudgeServiceDefinition, address);
+        const said = async (language: string, source: string, stdin = '') => {
+          const request = { program: { language, source }, stdin: Buffer.from(stdin) };
+          return Buffer.from((await client.execute(request)).stdout).toString();
+        };
+        expect(await said('python', 'import os\nprint(os.listdir("/proc"), os.getppid())')).toBe(
+          "['self'] 1\n",
+        );
+        const reading = 'console.log(require("fs").readFileSync("/dev/stdin", "utf8"))';
+        expect(await said('javascript', reading, 'read')).toBe('read\n');
+        expect((await client.describe({})).isolation).toBe(IsolationTier.NAMESPACES);
+        close();
+      } finally {
+        // In order, so that it clears away what those outside its namespace could not tell to be nobody's.
+        process.kill(-(child.pid ?? 0), 'SIGTERM');
+        await ended;
+      }
+      expect(await foldersElsewhere()).toEqual(before);
+    },
+  );
 });
 
 describe('the judge without a sandbox', () => {

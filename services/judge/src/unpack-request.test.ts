@@ -114,6 +114,13 @@ describe('unpackJudge', () => {
     expect(said[0]).toBe('program.language must be one of python, cpp, is "cobol"');
   });
 
+  it('says of a language that it could have what that takes', () => {
+    const request = JudgeRequest.fromPartial({ program: { language: 'java', source: '' }, tests: [stdio] });
+    expect(refusedFor(() => unpackJudge(request, languages))).toEqual([
+      'program.language must be one of python, cpp, is "java", which this judge was started without: its README says what that language takes',
+    ]);
+  });
+
   it('refuses tests that a language does not take', () => {
     const request = JudgeRequest.fromPartial({
       program: { language: 'cpp', source: '' },

@@ -16,6 +16,7 @@ import { completeLimits, limitProblems } from './judging/limits.js';
 import { refusedTest } from './judging/run-of-test.js';
 import type { Checker, Submission, TaskProgram, Test } from './judging/submission.js';
 import { taskProgramProblems } from './judging/task-program-problems.js';
+import { languageNames } from './sandbox/find-toolchains.js';
 import type { RunLimits, SandboxJob, SandboxLanguage } from './sandbox/sandbox.js';
 
 /** A request to judge, unpacked. */
@@ -117,7 +118,11 @@ function programViolations(
   if (program === undefined) return [{ field: 'program', description: 'must be set' }];
   if (languages.some(({ name }) => name === program.language)) return [];
   const names = languages.map(({ name }) => name).join(', ');
-  const description = `must be one of ${names}, is "${program.language}"`;
+  const absent = languageNames.some((name) => name === program.language);
+  const why = absent
+    ? ', which this judge was started without: its README says what that language takes'
+    : '';
+  const description = `must be one of ${names}, is "${program.language}"${why}`;
   return [{ field: 'program.language', description }];
 }
 

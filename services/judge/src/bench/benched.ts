@@ -1,7 +1,7 @@
 /** A sandbox on the bench: what can be told of it from outside, and what it leaves. */
 import { clientOf } from '../sandbox/docker/daemon.js';
 import { containersOf } from '../sandbox/docker/janitor.js';
-import { nameProcess } from '../sandbox/docker/owner.js';
+import { nameProcess } from '../sandbox/owner.js';
 import { leftGroups, slotPids } from '../sandbox/leftovers.js';
 import type { SandboxKind } from '../sandbox/open-sandbox.js';
 import { NoSandbox, type Sandbox } from '../sandbox/sandbox.js';

@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander';
 import { readSettings } from '@backsight/rpc';
 import { clientOf, reasonOf } from '../sandbox/docker/daemon.js';
+import { imageLanguages } from '../sandbox/docker/image.js';
 import { daemonOf, dockerSettings } from '../sandbox/docker/settings.js';
 import { findToolchains } from '../sandbox/find-toolchains.js';
 import { makeImage } from './make-image.js';
@@ -20,11 +21,10 @@ const { socket, image } = new Command('judge:image')
   .showHelpAfterError('(add -- --help for the options)')
   .parse()
   .opts<{ readonly socket: string; readonly image: string }>();
-const languages = ['python', 'cpp', 'javascript'];
 
 try {
   const found = await findToolchains(undefined, undefined);
-  const toolchains = found.filter(({ name }) => languages.includes(name));
+  const toolchains = found.filter(({ name }) => imageLanguages.includes(name));
   const started = performance.now();
   await makeImage(clientOf(socket), image, toolchains);
   const held = toolchains.map(({ name, version }) => `${name} ${version}`).join(', ');

@@ -1,9 +1,10 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { quietEnding, scriptedSandbox } from '../judging/scripted-sandbox.js';
-import { attacks, breachOf, examine } from './doctor.js';
+import { attacks, breachOf, examine, findLostChecks } from './doctor.js';
+import { nameProcess } from './owner.js';
 import { type RunEnding, SandboxFailure } from './sandbox.js';
 
 const { signal } = new AbortController();
@@ -51,6 +52,23 @@ describe('examine', () => {
       name.startsWith(`backsight-doctor-${process.pid}-`),
     );
     expect(left).toEqual([]);
+  });
+});
+
+describe('findLostChecks', () => {
+  it('finds what self-checks left whose process was killed, and nothing of one that lives', async () => {
+    const parent = await mkdtemp(join(tmpdir(), 'backsight-checks-'));
+    const own = await nameProcess();
+    const dead = `${own.slice(0, own.lastIndexOf('.'))}.1`;
+    const [lost = '', ...others] = [dead, own, 'another.1.2.3'].map(
+      (owner) => `backsight-doctor-${process.pid}-${owner}-AbCdEf`,
+    );
+    try {
+      for (const name of [lost, ...others]) await mkdir(join(parent, name));
+      expect(await findLostChecks(parent)).toEqual([join(parent, lost)]);
+    } finally {
+      await rm(parent, { recursive: true });
+    }
   });
 });
 

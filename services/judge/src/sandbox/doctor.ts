@@ -1,7 +1,8 @@
 /** The self-check: attacks the sandbox before it is used, and says what got through. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { isDead, nameProcess } from './owner.js';
 import { type RunEnding, type RunLimits, type Sandbox, SandboxFailure } from './sandbox.js';
 
 /** What an attack achieved. */
@@ -37,6 +38,8 @@ const limits: RunLimits = {
   outputBytes: 1 << 16,
   processes: 16,
 };
+/** Of the folder in which a self-check has its canary; its process follows, by id and by name. */
+const prefix = 'backsight-doctor-';
 const submission = resolve(import.meta.dirname, '../../python/attacks.py');
 
 /** Runs every attack in the sandbox, one after another, among what the programs of a language see. */
@@ -45,7 +48,8 @@ export async function examine(
   surroundings: string,
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
-  const folder = await mkdtemp(join(tmpdir(), `backsight-doctor-${process.pid}-`));
+  for (const left of await findLostChecks()) await rm(left, { recursive: true, force: true });
+  const folder = await mkdtemp(join(tmpdir(), `${prefix}${process.pid}-${await nameProcess()}-`));
   try {
     const file = join(folder, 'canary');
     await writeFile(file, 'a file of the host', { mode: 0o644 });
@@ -78,6 +82,16 @@ export async function examine(
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Folders of self-checks whose process was killed meanwhile. */
+export async function findLostChecks(parent = tmpdir()): Promise<readonly string[]> {
+  const lost: string[] = [];
+  for (const name of await readdir(parent).catch(() => [])) {
+    const [, owner] = /^backsight-doctor-\d+-(\S+)-\w{6}$/.exec(name) ?? [];
+    if (owner !== undefined && (await isDead(owner))) lost.push(join(parent, name));
+  }
+  return lost;
 }
 
 /** What got through, in one sentence; undefined when everything held. */

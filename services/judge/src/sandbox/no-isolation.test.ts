@@ -1,13 +1,15 @@
-import { mkdir, readdir, readlink } from 'node:fs/promises';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readlink, rm, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { CheckerKind, IsolationTier, Verdict } from '@backsight/contract/judge';
-import { judgeSubmission } from '../judging/judge-submission.js';
+import { IsolationTier, Verdict } from '@backsight/contract/judge';
 import { cppPrograms } from '../trials/cpp-programs.js';
 import { honestPrograms } from '../trials/honest-programs.js';
 import { javascriptPrograms } from '../trials/javascript-programs.js';
-import { type Trial, trialLimits } from '../trials/trial.js';
+import { judgeProgram, printing } from '../trials/judge-program.js';
+import type { Trial } from '../trials/trial.js';
 import { findToolchains } from './find-toolchains.js';
 import { alive, descendants, slotPids } from './leftovers.js';
 import type { Sandbox } from './sandbox.js';
@@ -17,6 +19,13 @@ import { itIn } from './real-sandbox.js';
 /** A process id beyond any that Linux hands out: nobody is alive under it. */
 const nobody = 4_194_305;
 
+/** Folders of slots in a process namespace that cannot be seen from here. */
+const elsewhere = {
+  abandoned: join(tmpdir(), `backsight-judge.1.${process.pid}.1`),
+  held: join(tmpdir(), `backsight-judge.1.${process.pid}.2`),
+  fresh: join(tmpdir(), `backsight-judge.1.${process.pid}.3`),
+};
+
 const foldersOf = async (pids: readonly number[]): Promise<readonly string[]> =>
   (await readdir(tmpdir())).filter((name) =>
     pids.includes(Number(/^backsight-judge\.\d+\.(\d+)\./.exec(name)?.[1])),
@@ -24,10 +33,16 @@ const foldersOf = async (pids: readonly number[]): Promise<readonly string[]> =>
 
 describe('openSlotSandbox without isolation', () => {
   let sandbox: Sandbox;
+  let holder: ChildProcess | undefined;
   beforeAll(async () => {
     // What a slot left that was killed.
     const [namespace] = /\d+/.exec(await readlink('/proc/self/ns/pid')) ?? [];
     await mkdir(join(tmpdir(), `backsight-judge.${namespace ?? ''}.${nobody}.1`));
+    for (const folder of Object.values(elsewhere)) await mkdir(folder);
+    const old = new Date(Date.now() - 120_000);
+    for (const folder of [elsewhere.abandoned, elsewhere.held]) await utimes(folder, old, old);
+    holder = spawn('flock', ['--shared', elsewhere.held, 'sh', '-c', 'echo held; exec sleep 60']);
+    await new Promise((resolve) => holder?.stdout?.once('data', resolve));
     sandbox = await openSlotSandbox({
       slots: 1,
       isolation: 'none',
@@ -36,6 +51,8 @@ describe('openSlotSandbox without isolation', () => {
     });
   });
   afterAll(async () => {
+    holder?.kill('SIGKILL');
+    for (const folder of Object.values(elsewhere)) await rm(folder, { recursive: true, force: true });
     const slots = slotPids();
     const processes = slots.flatMap((pid) => [pid, ...descendants(pid)]);
     await sandbox.close();
@@ -45,23 +62,21 @@ describe('openSlotSandbox without isolation', () => {
   });
 
   const tryOut = ({ language = 'python', source, input = '', expected = '', limits }: Trial) =>
-    judgeSubmission(
-      sandbox,
-      {
-        language,
-        source,
-        tests: [{ kind: 'stdio', input, expected, hidden: false }],
-        checker: { kind: CheckerKind.TRIMMED_LINES, absoluteTolerance: 0, relativeTolerance: 0 },
-        limits: { ...trialLimits, memoryBytes: 512 << 20, ...limits },
-        stopAtFirstFailure: false,
-      },
-      new AbortController().signal,
-    );
+    judgeProgram(sandbox, source, [printing(expected, input)], {
+      language,
+      memoryBytes: 512 << 20,
+      ...limits,
+    });
 
   it('says so, and clears away what a dead slot left', async () => {
     expect(sandbox.tier).toBe(IsolationTier.NONE);
     expect(await foldersOf(slotPids())).toHaveLength(1);
     expect(await foldersOf([nobody])).toEqual([]);
+  });
+
+  it('tells by their locks which folders are of slots that it cannot see, and are dead', () => {
+    const there = Object.values(elsewhere).map((folder) => existsSync(folder));
+    expect(there).toEqual([false, true, true]);
   });
 
   for (const trial of [...honestPrograms, ...cppPrograms.slice(0, 1), ...javascriptPrograms.slice(0, 1)])

@@ -1,15 +1,12 @@
 /** How a sandbox runs programs, whatever its kind: fresh each time, told of in full, and over when nobody wants them. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { CheckerKind, Verdict } from '@backsight/contract/judge';
-import { judgeSubmission } from '../judging/judge-submission.js';
+import { Verdict } from '@backsight/contract/judge';
 import type { Judgement, Test } from '../judging/submission.js';
+import { judgeProgram, printing } from '../trials/judge-program.js';
 import { trialLimits } from '../trials/trial.js';
 import type { Candidate } from './candidate.js';
 import { traces } from './real-sandbox.js';
 import type { RunLimits, Sandbox } from './sandbox.js';
-
-const never = new AbortController().signal;
-const expecting = (expected: string, input = ''): Test => ({ kind: 'stdio', input, expected, hidden: false });
 
 /** Registers its tests; `missing` says in one sentence why they are skipped. */
 export function describeConduct(candidate: Candidate, missing: string | undefined): void {
@@ -24,23 +21,8 @@ function standConduct(candidate: Candidate): void {
   let sandbox: Sandbox;
   let before: Awaited<ReturnType<typeof traces>>;
 
-  const judge = (
-    source: string,
-    tests: readonly Test[],
-    limits: Partial<RunLimits> = {},
-  ): Promise<Judgement> =>
-    judgeSubmission(
-      sandbox,
-      {
-        language: 'python',
-        source,
-        tests,
-        checker: { kind: CheckerKind.TRIMMED_LINES, absoluteTolerance: 0, relativeTolerance: 0 },
-        limits: { ...trialLimits, ...limits },
-        stopAtFirstFailure: false,
-      },
-      never,
-    );
+  const judge = (source: string, tests: readonly Test[], limits?: Partial<RunLimits>): Promise<Judgement> =>
+    judgeProgram(sandbox, source, tests, limits);
 
   beforeAll(async () => {
     before = await traces();
@@ -65,7 +47,7 @@ function standConduct(candidate: Candidate): void {
     ].join('\n');
     const judgement = await judge(
       source,
-      Array.from({ length: 4 }, () => expecting('[False, False, False]')),
+      Array.from({ length: 4 }, () => printing('[False, False, False]')),
     );
     expect(judgement).toMatchObject({ verdict: Verdict.ACCEPTED, passed: 4 });
   });
@@ -74,7 +56,7 @@ function standConduct(candidate: Candidate): void {
     const source = "import random\nprint(random.random(), hash('backsight'))";
     const outputs = new Set<string | undefined>();
     for (let time = 0; time < 2; time++) {
-      for (const fate of (await judge(source, [expecting('?'), expecting('?')])).fates)
+      for (const fate of (await judge(source, [printing('?'), printing('?')])).fates)
         outputs.add(fate.output);
     }
     expect(outputs.size).toBe(1);
@@ -82,11 +64,7 @@ function standConduct(candidate: Candidate): void {
 
   it('goes on with the next test after one that broke a limit', async () => {
     const source = "import sys\nif input() == 'loop':\n    while True: pass\nprint('ok')";
-    const judgement = await judge(source, [
-      expecting('ok', 'a'),
-      expecting('ok', 'loop'),
-      expecting('ok', 'b'),
-    ]);
+    const judgement = await judge(source, [printing('ok', 'a'), printing('ok', 'loop'), printing('ok', 'b')]);
     expect(judgement.fates.map(({ verdict }) => verdict)).toEqual([
       Verdict.ACCEPTED,
       Verdict.TIME_LIMIT,
@@ -104,7 +82,7 @@ function standConduct(candidate: Candidate): void {
     ].join('\n');
     const { fates } = await judge(
       source,
-      ['exit', 'kill', 'other'].map((how) => expecting('', how)),
+      ['exit', 'kill', 'other'].map((how) => printing('', how)),
     );
     expect(fates).toMatchObject([
       { exitCode: 3, error: { message: 'Exited with code 3' } },
@@ -172,7 +150,7 @@ function standConduct(candidate: Candidate): void {
     ['parentheses without end', '('.repeat(100_000), ''],
     ['a nest of minus signs', `x = ${'-'.repeat(200_000)}1`, ''],
   ])('does not compile %s', async (_name, source, type) => {
-    const judgement = await judge(source, [expecting('')], { cpuMs: 2000 });
+    const judgement = await judge(source, [printing('')], { cpuMs: 2000 });
     expect(judgement).toMatchObject({ verdict: Verdict.COMPILE_ERROR, fates: [] });
     if (type !== '') expect(judgement.compileError?.type).toBe(type);
   });
@@ -196,6 +174,6 @@ function standConduct(candidate: Candidate): void {
     await expect(rest).rejects.toMatchObject({ name: 'AbortError' });
     expect(performance.now() - aborted).toBeLessThan(2000);
     expect(await candidate.stillRunning()).toEqual([]);
-    expect(await judge('print(1)', [expecting('1')])).toMatchObject({ verdict: Verdict.ACCEPTED });
+    expect(await judge('print(1)', [printing('1')])).toMatchObject({ verdict: Verdict.ACCEPTED });
   });
 }

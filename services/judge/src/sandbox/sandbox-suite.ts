@@ -9,6 +9,7 @@ import { goPrograms } from '../trials/go-programs.js';
 import { honestPrograms } from '../trials/honest-programs.js';
 import { javaPrograms } from '../trials/java-programs.js';
 import { javascriptPrograms } from '../trials/javascript-programs.js';
+import { judgeProgram, never, printing } from '../trials/judge-program.js';
 import { reachAttacks } from '../trials/reach-attacks.js';
 import { resourceAttacks } from '../trials/resource-attacks.js';
 import { rustPrograms } from '../trials/rust-programs.js';
@@ -19,25 +20,13 @@ import { breachOf, examine } from './doctor.js';
 import { traces } from './real-sandbox.js';
 import type { Sandbox } from './sandbox.js';
 
-const never = new AbortController().signal;
 const attacks = [...resourceAttacks, ...reachAttacks, ...verdictAttacks];
 
 function tryOut(
   sandbox: Sandbox,
   { language = 'python', source, input = '', expected = '', limits }: Trial,
 ): Promise<Judgement> {
-  return judgeSubmission(
-    sandbox,
-    {
-      language,
-      source,
-      tests: [{ kind: 'stdio', input, expected, hidden: false }],
-      checker: { kind: CheckerKind.TRIMMED_LINES, absoluteTolerance: 0, relativeTolerance: 0 },
-      limits: { ...trialLimits, ...limits },
-      stopAtFirstFailure: false,
-    },
-    never,
-  );
+  return judgeProgram(sandbox, source, [printing(expected, input)], { language, ...limits });
 }
 
 const bystander: Trial = {

@@ -1,16 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { CheckerKind, Verdict } from '@backsight/contract/judge';
-import { judgeSubmission } from '../judging/judge-submission.js';
+import { Verdict } from '@backsight/contract/judge';
 import type { Judgement, Test } from '../judging/submission.js';
-import { trialLimits } from '../trials/trial.js';
+import { judgeProgram, printing } from '../trials/judge-program.js';
 import { leftGroups, leftProcesses, slotPids } from './leftovers.js';
 import { openRealSandbox, testUsers, traces, whyNoSandbox } from './real-sandbox.js';
 import type { RunLimits, Sandbox } from './sandbox.js';
 import { describeConduct } from './sandbox-conduct.js';
 import { slotCandidate } from './candidate.js';
-
-const never = new AbortController().signal;
-const expecting = (expected: string, input = ''): Test => ({ kind: 'stdio', input, expected, hidden: false });
 
 const missing = await whyNoSandbox();
 const where = missing === undefined ? describe : describe.skip;
@@ -22,23 +18,8 @@ where(`openSlotSandbox${missing === undefined ? '' : ` (skipped: ${missing})`}`,
   let slots: readonly number[] = [];
   let before: Awaited<ReturnType<typeof traces>>;
 
-  const judge = (
-    source: string,
-    tests: readonly Test[],
-    limits: Partial<RunLimits> = {},
-  ): Promise<Judgement> =>
-    judgeSubmission(
-      sandbox,
-      {
-        language: 'python',
-        source,
-        tests,
-        checker: { kind: CheckerKind.TRIMMED_LINES, absoluteTolerance: 0, relativeTolerance: 0 },
-        limits: { ...trialLimits, ...limits },
-        stopAtFirstFailure: false,
-      },
-      never,
-    );
+  const judge = (source: string, tests: readonly Test[], limits?: Partial<RunLimits>): Promise<Judgement> =>
+    judgeProgram(sandbox, source, tests, limits);
 
   beforeAll(async () => {
     before = await traces();
@@ -66,23 +47,23 @@ where(`openSlotSandbox${missing === undefined ? '' : ` (skipped: ${missing})`}`,
       'print("done")',
     ].join('\n');
     const limits = { cpuMs: 20_000, wallMs: 400 };
-    const { fates } = await judge(source, [expecting('done')], limits);
+    const { fates } = await judge(source, [printing('done')], limits);
     expect(fates[0]?.wallMs).toBeGreaterThan(limits.wallMs);
     // On a machine that is busy besides, the answer may need even more than four times the limit.
     if (fates[0]?.verdict !== Verdict.ACCEPTED) expect(fates[0]?.wallMs).toBeGreaterThan(4 * limits.wallMs);
-    const { fates: slept } = await judge('import time\ntime.sleep(9)', [expecting('')], limits);
+    const { fates: slept } = await judge('import time\ntime.sleep(9)', [printing('')], limits);
     expect(slept).toMatchObject([{ verdict: Verdict.TIME_LIMIT, limit: 'wall' }]);
     expect(slept[0]?.wallMs).toBeLessThan(1500);
   });
 
   it('replaces a slot that was killed, with everything it ran', async () => {
-    const running = judge('import time\ntime.sleep(60)', [expecting('')], { wallMs: 60_000 });
+    const running = judge('import time\ntime.sleep(60)', [printing('')], { wallMs: 60_000 });
     await new Promise((resolve) => setTimeout(resolve, 200));
     for (const pid of slotPids()) process.kill(pid, 'SIGKILL');
     await expect(running).rejects.toMatchObject({ name: 'SandboxFailure' });
     expect(await leftProcesses(testUsers.first, testUsers.count)).toEqual([]);
-    expect(await judge('print(1)', [expecting('1')])).toMatchObject({ verdict: Verdict.ACCEPTED });
-    expect(await judge('print(2)', [expecting('2')])).toMatchObject({ verdict: Verdict.ACCEPTED });
+    expect(await judge('print(1)', [printing('1')])).toMatchObject({ verdict: Verdict.ACCEPTED });
+    expect(await judge('print(2)', [printing('2')])).toMatchObject({ verdict: Verdict.ACCEPTED });
     expect(await leftGroups(slots)).toEqual([]);
     slots = slotPids();
   });

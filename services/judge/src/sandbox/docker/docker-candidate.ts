@@ -9,7 +9,7 @@ import { testUsers } from '../real-sandbox.js';
 import { clientOf } from './daemon.js';
 import { openDockerSandbox } from './docker-sandbox.js';
 import { containersOf } from './janitor.js';
-import { nameProcess } from './owner.js';
+import { nameProcess } from '../owner.js';
 import { daemonOf, type dockerSettings } from './settings.js';
 
 type Settings = SettingValues<typeof dockerSettings>;

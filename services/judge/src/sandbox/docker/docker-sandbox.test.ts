@@ -4,9 +4,9 @@ import { createConnection, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { CheckerKind, IsolationTier, Verdict } from '@backsight/contract/judge';
+import { IsolationTier, Verdict } from '@backsight/contract/judge';
 import { readSettings } from '@backsight/rpc';
-import { judgeSubmission } from '../../judging/judge-submission.js';
+import { judgeProgram, printing } from '../../trials/judge-program.js';
 import { trialLimits } from '../../trials/trial.js';
 import { itIn, testUsers } from '../real-sandbox.js';
 import type { RunLimits, Sandbox } from '../sandbox.js';
@@ -14,7 +14,7 @@ import { whyNoDocker } from './docker-candidate.js';
 import { clientOf } from './daemon.js';
 import { openDockerSandbox } from './docker-sandbox.js';
 import { clearAway, containersOf, labelsOf } from './janitor.js';
-import { nameProcess } from './owner.js';
+import { nameProcess } from '../owner.js';
 import { daemonOf, dockerSettings } from './settings.js';
 
 // A container takes a while on a busy machine.
@@ -47,20 +47,9 @@ const open = (
 async function verdictOn(
   sandbox: Sandbox,
   source: string,
-  { language = 'python', ...limits }: Partial<RunLimits> & { language?: string } = {},
+  limits?: Partial<RunLimits> & { language?: string },
 ): Promise<Verdict> {
-  const { verdict } = await judgeSubmission(
-    sandbox,
-    {
-      language,
-      source,
-      tests: [{ kind: 'stdio', input: '7', expected: '7', hidden: false }],
-      checker: { kind: CheckerKind.TRIMMED_LINES, absoluteTolerance: 0, relativeTolerance: 0 },
-      limits: { ...trialLimits, ...limits },
-      stopAtFirstFailure: false,
-    },
-    new AbortController().signal,
-  );
+  const { verdict } = await judgeProgram(sandbox, source, [printing('7', '7')], limits);
   return verdict;
 }
 
@@ -277,8 +266,8 @@ where(`openDockerSandbox${missing === undefined ? '' : ` (skipped: ${missing})`}
   });
 
   it('serves nothing from an image that lacks what is asked for', async () => {
-    await expect(open(false, { languages: ['python', 'cobol'] })).rejects.toThrow(
-      /^Image \S+ has no cobol: make it anew where there is one, with "npm run judge:image", or leave/,
+    await expect(open(false, { languages: ['python', 'java', 'go'] })).rejects.toThrow(
+      /^Image \S+ has no java, go: images hold python, cpp, javascript alone, so choose BACKSIGHT_SANDBOX=zygote or bubblewrap for java, go, or leave/,
     );
     await expect(open(false, { image: 'nobody/made-this:1' })).rejects.toThrow(
       /has no image nobody\/made-this:1/,

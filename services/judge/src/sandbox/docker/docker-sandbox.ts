@@ -15,9 +15,9 @@ import type { SlotContainer } from './container.js';
 import { boundsFor, boundsOf } from './container-options.js';
 import { Containers } from './containers.js';
 import { type DaemonSettings, findDaemon } from './daemon.js';
-import { modulesDigest, type SandboxImage } from './image.js';
+import { imageLanguages, modulesDigest, type SandboxImage } from './image.js';
 import { clearAway } from './janitor.js';
-import { nameProcess } from './owner.js';
+import { nameProcess } from '../owner.js';
 
 /** How to open it. */
 export interface DockerSandboxOptions extends DaemonSettings {
@@ -155,9 +155,13 @@ async function offer(
       `Image ${image} was made by another version of the judge: make it anew with "npm run judge:image".`,
     );
   const missing = (languages ?? []).filter((each) => !toolchains.some(({ name }) => name === each));
+  const never = missing.filter((each) => !imageLanguages.includes(each));
   if (missing.length > 0)
     throw new NoSandbox(
-      `Image ${image} has no ${missing.join(', ')}: make it anew where there is one, with "npm run judge:image", ` +
+      `Image ${image} has no ${missing.join(', ')}: ` +
+        (never.length > 0
+          ? `images hold ${imageLanguages.join(', ')} alone, so choose BACKSIGHT_SANDBOX=zygote or bubblewrap for ${never.join(', ')}, `
+          : 'make it anew where there is one, with "npm run judge:image", ') +
         'or leave it out of BACKSIGHT_JUDGE_LANGUAGES.',
     );
   return toolchains.filter(({ name }) => name === 'python' || (languages?.includes(name) ?? true));

@@ -6,7 +6,7 @@ import { connect, readSettings } from '@backsight/rpc';
 import { clientOf } from './daemon.js';
 import { whyNoDocker } from './docker-candidate.js';
 import { containersOf } from './janitor.js';
-import { nameProcess } from './owner.js';
+import { nameProcess } from '../owner.js';
 import { daemonOf, dockerSettings } from './settings.js';
 
 const main = join(import.meta.dirname, '../../../dist/main.js');

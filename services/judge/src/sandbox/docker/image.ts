@@ -24,6 +24,9 @@ export const imageSchema = z.object({
 /** As the file `/judge/image.json` has it. */
 export type SandboxImage = z.infer<typeof imageSchema>;
 
+/** Languages whose toolchains an image can hold: with the others it would be several times as large. */
+export const imageLanguages: readonly string[] = ['python', 'cpp', 'javascript'];
+
 /** The folders of this room that an image holds, below `/judge`. */
 export const moduleFolders = ['python', 'javascript'] as const;
 

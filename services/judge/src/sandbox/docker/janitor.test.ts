@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type Docker from 'dockerode';
 import { clearAway, labelsOf } from './janitor.js';
-import { nameProcess } from './owner.js';
+import { nameProcess } from '../owner.js';
 
 describe('clearAway', () => {
   it('removes what was made and never started, however its judge fares, but not before ten minutes', async () => {

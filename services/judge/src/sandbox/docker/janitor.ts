@@ -2,7 +2,7 @@
 import { rm } from 'node:fs/promises';
 import type Docker from 'dockerode';
 import { removeContainer } from './container.js';
-import { isDead } from './owner.js';
+import { isDead } from '../owner.js';
 import { findLostPipes } from './pipes.js';
 
 const ownerLabel = 'dev.backsight.judge';

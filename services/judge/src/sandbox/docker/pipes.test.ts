@@ -4,15 +4,15 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from '@jest/globals';
-import { nameProcess } from './owner.js';
+import { nameProcess } from '../owner.js';
 import { findLostPipes, makePipes } from './pipes.js';
 
 /** As a slot opens them, where the daemon has put them. */
 async function openAsSlot(mounts: Awaited<ReturnType<typeof makePipes>>['mounts']) {
   const [requests = '', answers = ''] = mounts.map(({ Source }) => Source);
   return {
-    requests: await open(requests, constants.O_RDONLY | constants.O_NONBLOCK),
-    answers: await open(answers, constants.O_WRONLY | constants.O_NONBLOCK),
+    requests: await open(requests, constants.O_RDONLY),
+    answers: await open(answers, constants.O_WRONLY),
     folder: dirname(requests),
   };
 }
@@ -41,7 +41,9 @@ describe('makePipes', () => {
       pipes.close();
     });
     expect(await heard).toBe(large);
-    await new Promise((resolve) => { answering.close(resolve); });
+    await new Promise((resolve) => {
+      answering.close(resolve);
+    });
   });
 
   it('lets no other user of the machine near them, and leaves nothing', async () => {

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { promisify } from 'node:util';
 import type Docker from 'dockerode';
-import { isDead, nameProcess } from './owner.js';
+import { isDead, nameProcess } from '../owner.js';
 
 const run = promisify(execFile);
 /** Followed by the judge's name and what makes it the only one. */

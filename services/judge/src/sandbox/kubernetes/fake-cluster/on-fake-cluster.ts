@@ -1,17 +1,13 @@
 /** Kubernetes sandboxes on fake clusters for tests, which leave nothing behind. */
 import { afterEach, expect } from '@jest/globals';
-import { CheckerKind } from '@backsight/contract/judge';
-import { judgeSubmission } from '../../../judging/judge-submission.js';
-import type { Judgement, Test } from '../../../judging/submission.js';
-import { trialLimits } from '../../../trials/trial.js';
 import { alive, descendants } from '../../leftovers.js';
-import type { RunLimits, Sandbox } from '../../sandbox.js';
+import type { Sandbox } from '../../sandbox.js';
 import { testRunner } from '../kubernetes-candidate.js';
 import { type KubernetesSandboxOptions, openKubernetesSandbox } from '../kubernetes-sandbox.js';
 import { FakeCluster, type FakeClusterOptions, fakeNamespace } from './fake-cluster.js';
 import type { PodStatus } from './pod-store.js';
 
-export const never: AbortSignal = new AbortController().signal;
+export { judgeProgram as judge, never, printing } from '../../../trials/judge-program.js';
 
 /** A cluster and a sandbox at most per test; afterwards there is no pod, and no process of one. */
 export function oneClusterPerTest() {
@@ -59,36 +55,6 @@ export function openOn(
     onComplaint: () => undefined,
     ...options,
   });
-}
-
-/** A test of what a program prints. */
-export const printing = (expected: string, input = ''): Test => ({
-  kind: 'stdio',
-  input,
-  expected,
-  hidden: false,
-});
-
-/** Judges a Python program. */
-export function judge(
-  on: Sandbox,
-  source: string,
-  tests: readonly Test[],
-  limits: Partial<RunLimits> = {},
-  signal: AbortSignal = never,
-): Promise<Judgement> {
-  return judgeSubmission(
-    on,
-    {
-      language: 'python',
-      source,
-      tests,
-      checker: { kind: CheckerKind.TRIMMED_LINES, absoluteTolerance: 0, relativeTolerance: 0 },
-      limits: { ...trialLimits, ...limits },
-      stopAtFirstFailure: false,
-    },
-    signal,
-  );
 }
 
 /** The status of a pod whose image cannot be had. */

@@ -1,4 +1,4 @@
-/** Whose a container is: a judge's process, named so that another judge can tell whether it is still alive. */
+/** Whose a container or a folder is: a judge’s process, named so that another judge can tell whether it is still alive. */
 import { readFile, readlink } from 'node:fs/promises';
 
 /**
