@@ -5,7 +5,8 @@ import { IsolationTier, JudgeServiceDefinition } from '@backsight/contract/judge
 import { connect, readSettings } from '@backsight/rpc';
 import { clientOf } from './daemon.js';
 import { whyNoDocker } from './docker-candidate.js';
-import { containersOf } from './janitor.js';
+import { clearAway, containersOf } from './janitor.js';
+import { findLostPipes } from './pipes.js';
 import { nameProcess } from '../owner.js';
 import { daemonOf, dockerSettings } from './settings.js';
 
@@ -29,9 +30,13 @@ interface Room {
 }
 
 let rooms: Room[] = [];
-afterEach(() => {
+afterEach(async () => {
   for (const { child } of rooms) child.kill('SIGKILL');
+  await Promise.all(rooms.map(({ ended }) => ended));
   rooms = [];
+  // What a killed judge leaves, the next one clears away: after the last there is none.
+  if (missing === undefined) await clearAway(docker);
+  expect(await findLostPipes()).toEqual([]);
 });
 
 /** The judge as a process, which is told of the daemon and nothing else. */
