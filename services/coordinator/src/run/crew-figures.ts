@@ -2,7 +2,7 @@
 import type { Metrics } from '@backsight/sdpo';
 import type { RolloutRecord } from '../store/rollout-record.js';
 import type { CrewReport } from './crew.js';
-import type { SampleTally } from './sample.js';
+import type { SampleTally } from './draw.js';
 import type { Transaction } from './transaction.js';
 
 /** Steps taken between the weights that sampled a completion and those that train on it: 0 is on-policy. */

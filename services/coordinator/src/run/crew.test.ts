@@ -7,7 +7,8 @@ import { openToyRooms } from '../toy-house.js';
 import { eventually } from '../toy-watching.js';
 import { openRooms } from '../rooms/rooms.js';
 import { Crew, type CrewOptions } from './crew.js';
-import { freshTally, sample } from './sample.js';
+import { freshTally } from './draw.js';
+import { sample } from './sample.js';
 import type { Players } from './players.js';
 
 const closers: (() => unknown)[] = [];

@@ -1,6 +1,6 @@
 /** What playing a step gives. */
 import type { RolloutRecord } from '../store/rollout-record.js';
-import type { SampleTally } from './sample.js';
+import type { SampleTally } from './draw.js';
 
 /** A step's rollouts, all of them journaled. */
 export interface PlayedStep {

@@ -6,7 +6,8 @@ import type { Completion } from '@backsight/contract/policy';
 import type { Recipe } from '../recipe/recipe.js';
 import type { PlayedEpisode } from '../store/rollout-record.js';
 import type { Players } from './players.js';
-import { type Batch, type Draw, freshTally, sample, type SampleTally } from './sample.js';
+import { type Batch, type Draw, freshTally, type SampleTally } from './draw.js';
+import { sample } from './sample.js';
 import { Seat, type SeatRequest } from './seat.js';
 
 /** A task that is played some times. */

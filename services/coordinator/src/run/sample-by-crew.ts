@@ -10,7 +10,7 @@ import { packSampling } from '../rooms/wire.js';
 import type { Crew, Sampler } from './crew.js';
 import { merged } from './merged.js';
 import type { Players } from './players.js';
-import type { Batch, Draw } from './sample.js';
+import type { Batch, Draw } from './draw.js';
 
 /** Those whom sampling needs. */
 export type SamplingParty = Pick<Players, 'policy' | 'patience'> & { readonly crew: Crew };

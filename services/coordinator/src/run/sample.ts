@@ -1,38 +1,11 @@
 /** Samples completions of a batch of prompts, each once, however often the stream breaks. */
 import type { Completion } from '@backsight/contract/policy';
-import type { Recipe } from '../recipe/recipe.js';
 import { Waits } from '../rooms/patience.js';
 import { deadlines } from '../rooms/rooms.js';
 import { packSampling } from '../rooms/wire.js';
+import type { Batch, Draw } from './draw.js';
 import type { Players } from './players.js';
 import { sampleByCrew } from './sample-by-crew.js';
-
-/** Prompts that get the same number of completions. */
-export interface Batch {
-  /** Shape [B, P]. */
-  readonly prompts: readonly (readonly number[])[];
-  readonly groupSize: number;
-}
-
-/** How completions of a batch are drawn. */
-export interface Draw {
-  readonly sampling: Recipe['sampling'];
-  readonly seed: number;
-  /** The oldest version of the weights that may sample. */
-  readonly oldestVersion: number;
-  /** Is told who sampled. */
-  readonly tally: SampleTally;
-}
-
-/** Who sampled the completions of a step, counted as they come. */
-export interface SampleTally {
-  completions: number;
-  byFollowers: number;
-  /** Asked for again, since their follower went away. */
-  askedAgain: number;
-}
-
-export const freshTally = (): SampleTally => ({ completions: 0, byFollowers: 0, askedAgain: 0 });
 
 /** Yields each completion as it ends. A broken stream is opened again with the same seed, which gives the same completions. */
 export async function* sample(

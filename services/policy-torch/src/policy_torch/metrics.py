@@ -5,16 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from policy_torch.group import Group
 from policy_torch.objective import EXPONENT_BOUND, Objective, PolicyGradient, capped_ratio
-
-if TYPE_CHECKING:
-    from policy_torch.train import ScaledExample
+from policy_torch.scaled_example import ScaledExample
 
 
 @dataclass

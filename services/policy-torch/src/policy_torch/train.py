@@ -20,23 +20,11 @@ from policy_torch.objective import Objective, Tokens, capped_ratio, token_scales
 from policy_torch.plan import StepReport, TrainExample, TrainPlan, TrainReport
 from policy_torch.policy import Policy
 from policy_torch.randomness import share_out
+from policy_torch.scaled_example import ScaledExample
 from policy_torch.score import score
 from policy_torch.teacher import Teacher
 
 STATE_ADVICE = "Train an adapter (BACKSIGHT_ADAPTER_RANK), or start more ranks, on more GPUs."
-
-
-@dataclass(frozen=True)
-class ScaledExample:
-    """An example in its mini-batch."""
-
-    example: TrainExample
-    #: Shape [T]; zeros where no term needs them.
-    old_logprobs: list[float]
-    #: Shape [T]; ones without a cap.
-    rollout_weights: list[float]
-    #: Factor of its token losses in the mini-batch's loss.
-    token_scale: float = 0.0
 
 
 @dataclass

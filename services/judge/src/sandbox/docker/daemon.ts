@@ -2,7 +2,7 @@
 import Docker from 'dockerode';
 import { z } from 'zod';
 import { NoSandbox } from '../sandbox.js';
-import { isAddress } from './settings.js';
+import { isDaemonAddress } from './daemon-address.js';
 
 /** What the settings say of it. */
 export interface DaemonSettings {
@@ -35,7 +35,7 @@ export async function findDaemon(settings: DaemonSettings): Promise<Daemon> {
       `No Docker to isolate programs with: the daemon at ${socket} ${why}. ` +
         'Start it, name another with BACKSIGHT_DOCKER_SOCKET, or choose another BACKSIGHT_SANDBOX.',
     );
-  if (!isAddress(socket)) throw noDaemon('cannot be reached in this way');
+  if (!isDaemonAddress(socket)) throw noDaemon('cannot be reached in this way');
   const docker = clientOf(socket);
   const { ApiVersion: version } = await promptly(docker.version()).catch((error: unknown) => {
     throw noDaemon(`does not answer (${reasonOf(error)})`);

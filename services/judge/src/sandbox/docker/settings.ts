@@ -1,5 +1,6 @@
 /** The settings of the docker sandbox, and the daemon that they name. */
 import { setting, type SettingValues } from '@backsight/rpc';
+import { isDaemonAddress } from './daemon-address.js';
 import type { DaemonSettings } from './daemon.js';
 
 export const dockerSettings = {
@@ -33,11 +34,6 @@ function daemonAddress(variable: string): setting.Setting<string> {
   return {
     variable,
     expected: 'a path, unix:///path or tcp://host:port',
-    parse: (text) => (isAddress(text) ? text : undefined),
+    parse: (text) => (isDaemonAddress(text) ? text : undefined),
   };
-}
-
-/** Whether a daemon there can be reached. */
-export function isAddress(text: string): boolean {
-  return /^(?:unix:\/\/)?\/[^\n]+$|^(?:tcp|http):\/\/(?:[^/:]+|\[[^\]]+\]):\d+\/?$/.test(text);
 }
