@@ -24,6 +24,8 @@ export interface BenchOptions {
   readonly folder: string;
   /** Python with PyTorch and transformers, and the program that it runs; absent: the engine runs alone. */
   readonly torch?: { readonly python: string; readonly program: string };
+  /** Of the processes that are measured. */
+  readonly environments: Readonly<Record<'engine' | 'torch', NodeJS.ProcessEnv>>;
   readonly print: (line: string) => void;
 }
 
@@ -84,7 +86,7 @@ export async function profile(options: BenchOptions): Promise<readonly WorkloadP
   for (const name of options.workloads) {
     options.print(`${name}: ${options.repetitions} x with a profile`);
     const [command, args] = engineCommand(options, name, model);
-    const start = (folder: string) => Side.start(command, [...args, folder]);
+    const start = (folder: string) => Side.start(command, [...args, folder], options.environments.engine);
     profiles.push(await profileWorkload(name, options.repetitions, start));
   }
   return profiles;
@@ -102,17 +104,17 @@ async function samples(
   model: string,
   tokens: string,
 ): Promise<readonly Pair[]> {
-  const { threads, repetitions, torch: torchSide, print } = options;
+  const { threads, repetitions, torch: torchSide, environments, print } = options;
   const sides: Side[] = [];
-  const start = async (command: string, args: readonly string[]) => {
-    const side = await Side.start(command, args);
+  const start = async (which: 'engine' | 'torch', command: string, args: readonly string[]) => {
+    const side = await Side.start(command, args, environments[which]);
     sides.push(side);
     return side;
   };
   try {
-    const engine = await start(...engineCommand(options, name, model));
+    const engine = await start('engine', ...engineCommand(options, name, model));
     const torchArgs = [name, '--model', model, '--tokens', tokens, '--threads', String(threads)];
-    const torch = torchSide && (await start(torchSide.python, [torchSide.program, ...torchArgs]));
+    const torch = torchSide && (await start('torch', torchSide.python, [torchSide.program, ...torchArgs]));
     const pairs: Pair[] = [];
     for (let repetition = 0; repetition <= repetitions; repetition++) {
       const pair = { engine: await engine.run(), torch: await torch?.run() };

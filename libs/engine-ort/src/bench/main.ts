@@ -1,8 +1,9 @@
 /** `npm run bench:engine`: the engine beside PyTorch in one run. */
 import { join } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { bench, profile, type BenchResult } from './bench.js';
 import { profileLines } from './profile-workload.js';
+import { largePages } from './large-pages.js';
 import { pythonEnvironment } from './python-environment.js';
 import { wholeNumber } from './whole-number.js';
 import { workloadNames } from './workload.js';
@@ -15,7 +16,10 @@ interface Flags {
   readonly only: typeof workloadNames;
   readonly engineOnly: boolean;
   readonly profile: boolean;
+  readonly largePages: (typeof pagedSides)[number];
 }
+
+const pagedSides = ['engine', 'both', 'neither'] as const;
 
 const flags = new Command('bench:engine')
   .description(
@@ -27,6 +31,14 @@ const flags = new Command('bench:engine')
   .option('--only <names>', `some of ${workloadNames.join(',')}`, someWorkloads, workloadNames)
   .option('--engine-only', 'without PyTorch', false)
   .option('--profile', "where the engine's time goes, by kind of operator; without PyTorch", false)
+  .addOption(
+    new Option(
+      '--large-pages <side>',
+      'whose memory is in pages of 2 MiB; a policy that `backsight` starts has them',
+    )
+      .choices(pagedSides)
+      .default('engine'),
+  )
   .option('--json', 'print the results as JSON', false)
   .showHelpAfterError('(add -- --help for the options)')
   .parse()
@@ -39,6 +51,10 @@ const options = {
   repetitions: flags.repetitions,
   workloads: flags.only,
   folder: join(room, '..', '..', 'runs', 'bench-engine'),
+  environments: {
+    engine: flags.largePages === 'neither' ? process.env : { ...largePages, ...process.env },
+    torch: flags.largePages === 'both' ? { ...largePages, ...process.env } : process.env,
+  },
   print: progress,
 };
 const asJson = (value: unknown) => `${JSON.stringify(value, undefined, 2)}\n`;

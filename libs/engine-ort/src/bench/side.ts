@@ -26,8 +26,12 @@ export class Side {
   }
 
   /** Starts a program and waits until its model is loaded. */
-  static async start(command: string, args: readonly string[]): Promise<Side> {
-    const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+  static async start(
+    command: string,
+    args: readonly string[],
+    environment: NodeJS.ProcessEnv,
+  ): Promise<Side> {
+    const child = spawn(command, args, { env: environment, stdio: ['pipe', 'pipe', 'pipe'] });
     const side = new Side(child, createInterface({ input: child.stdout }));
     await side.answer();
     return side;

@@ -5,7 +5,7 @@ import { connect, describeError } from '@backsight/rpc';
 import { type Command, Option } from 'commander';
 import { makeDataFolder } from '../data-folder.js';
 import { roomsOf, startHouse } from '../rooms/house.js';
-import { type PolicyEngine, policyEngines } from '../rooms/room-plans.js';
+import { type PolicyEngine, policyEngines } from '../rooms/house-options.js';
 import { UserError } from '../user-error.js';
 import { printJson, type Context } from './context.js';
 import { collect, integer } from './options.js';

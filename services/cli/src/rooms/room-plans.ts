@@ -1,11 +1,9 @@
 /** What each room of a house is started with. */
 import { join } from 'node:path';
-import type { Addresses, HouseOptions } from './house.js';
+import type { Addresses, HouseOptions } from './house-options.js';
+import { largePages } from './large-pages.js';
 import type { RoomName, RoomOptions } from './room-process.js';
 import { torchPolicyCommand } from './torch-policy.js';
-
-export const policyEngines = ['embedded', 'torch'] as const;
-export type PolicyEngine = (typeof policyEngines)[number];
 
 /** A room, but for where its log goes. */
 export type RoomPlan = Omit<RoomOptions, 'logFile'>;
@@ -27,7 +25,7 @@ export function roomPlans(
     const settings = { ...roomSettings(room, options, places), ...options.settings?.[room] };
     return room === 'policy' && options.engine === 'torch'
       ? { room, settings, command: torchPolicyCommand(), startTimeoutMs: TORCH_START_MS }
-      : { room, settings, startTimeoutMs: START_MS };
+      : { room, settings, startTimeoutMs: START_MS, ...(room === 'policy' && { defaults: largePages }) };
   });
   const policy = { ...roomSettings('policy', options, places), ...options.settings?.policy };
   return [...plans, ...places.followers.map((address, index) => follower(address, index, policy))];
@@ -44,7 +42,8 @@ function follower(address: string, index: number, policy: Record<string, string>
     BACKSIGHT_POLICY_FOLLOW: policy['BACKSIGHT_POLICY_ADDRESS'] ?? '',
     BACKSIGHT_POLICY_FOLLOW_INTERVAL_MS: '50',
   };
-  return { room: 'policy', name: `follower-${index + 1}`, settings, startTimeoutMs: START_MS };
+  const name = `follower-${index + 1}`;
+  return { room: 'policy', name, settings, defaults: largePages, startTimeoutMs: START_MS };
 }
 
 function roomSettings(

@@ -16,6 +16,8 @@ export interface RoomOptions {
   readonly command?: readonly [string, ...string[]];
   /** Settings, on top of this process's environment. */
   readonly settings: Readonly<Record<string, string>>;
+  /** Variables for where this process's environment has none. */
+  readonly defaults?: Readonly<Record<string, string>>;
   /** Receives the room's log. */
   readonly logFile: string;
   readonly startTimeoutMs: number;
@@ -39,7 +41,7 @@ export async function startRoom(options: RoomOptions, environment: NodeJS.Proces
   // The ipc channel is a lifeline: rooms drain when it closes, so that none outlives a killed parent. A group of its
   // own keeps a terminal's Ctrl-C to this process, which then stops the rooms in order.
   const child = spawn(program, args, {
-    env: { ...environment, ...options.settings },
+    env: { ...options.defaults, ...environment, ...options.settings },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     detached: true,
   });
