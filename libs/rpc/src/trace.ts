@@ -41,8 +41,7 @@ export function traceFields(): { readonly traceId?: string; readonly spanId?: st
 }
 
 /** `00-<trace id>-<span id>-<flags>`. */
-const formatTraceparent = ({ traceId, spanId, flags }: Trace): string =>
-  `00-${traceId}-${spanId}-${flags}`;
+const formatTraceparent = ({ traceId, spanId, flags }: Trace): string => `00-${traceId}-${spanId}-${flags}`;
 
 /** The caller's span, from a traceparent of any version; undefined when there is none or it is malformed. */
 function readTraceparent(metadata: Metadata): Trace | undefined {
