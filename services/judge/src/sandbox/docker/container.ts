@@ -11,6 +11,7 @@ import { type ContainerBounds, containerOptions, resourcesOf } from './container
 import { type Daemon, promptly, reasonOf, statusOf } from './daemon.js';
 import { imageSchema, type SandboxImage } from './image.js';
 import { makePipes, type Pipes } from './pipes.js';
+import type { Register } from './register.js';
 import { separate } from './streams.js';
 
 /** How to start one. */
@@ -23,8 +24,8 @@ export interface ContainerStart {
   readonly bounds: ContainerBounds;
   /** Talk to the slot through pipes of this machine; otherwise its frames go through the daemon. */
   readonly piped: boolean;
-  /** Holds its id as long as it has a reason to be there. */
-  readonly known: Set<string>;
+  /** Knows it as long as it has a reason to be there. */
+  readonly register: Register;
   /** Gets what the slot writes to standard error, line by line. */
   readonly onComplaint: (line: string) => void;
 }
@@ -52,12 +53,12 @@ export class SlotContainer {
     readonly compiling: ContainerBounds | undefined,
     private readonly container: Docker.Container,
     private bounds: ContainerBounds,
-    private readonly known: Set<string>,
+    private readonly register: Register,
   ) {}
 
   /** Starts one. Throws SandboxFailure, or NoSandbox when no sandbox can be made in it; nothing is left then. */
   static async start(start: ContainerStart): Promise<SlotContainer> {
-    const { daemon, language, user, labels, bounds, piped, known, onComplaint } = start;
+    const { daemon, language, user, labels, bounds, piped, register, onComplaint } = start;
     const settings = { isolation: 'container', user, language, toolchains: {}, bubblewrap: '' };
     // An image of another version may not know of pipes; without, it still says which one it is.
     const command = slotCommand(interpreter, folder, piped ? { ...settings, piped } : settings);
@@ -68,8 +69,7 @@ export class SlotContainer {
       pipes = piped ? await makePipes() : undefined;
       const mounts = pipes?.mounts ?? [];
       const settled = { image, command, user, runtime, labels, bounds, appArmor, mounts };
-      container = await daemon.docker.createContainer(containerOptions(settled));
-      known.add(container.id);
+      container = await register.make(() => daemon.docker.createContainer(containerOptions(settled)));
       const streams = await attach(container, onComplaint);
       const channel = pipes === undefined ? streams : pastDaemon(pipes, streams);
       await container.start();
@@ -80,13 +80,13 @@ export class SlotContainer {
       if (introduced.word !== word) throw new SandboxFailure('a container answers with another’s word');
       await pipes?.unlink();
       const { image: found, compiling } = introduced;
-      return new SlotContainer(slot, found, compiling ?? undefined, container, bounds, known);
+      return new SlotContainer(slot, found, compiling ?? undefined, container, bounds, register);
     } catch (error) {
       pipes?.close();
       await pipes?.unlink();
       if (container !== undefined) {
         await removeContainer(container);
-        known.delete(container.id);
+        register.forget(container.id);
       }
       if (error instanceof NoSandbox) throw nothingIsolates(error, runtime);
       if (statusOf(error) === undefined) throw error;
@@ -117,7 +117,7 @@ export class SlotContainer {
   async remove(): Promise<void> {
     this.removal ??= removeContainer(this.container);
     await this.removal;
-    this.known.delete(this.container.id);
+    this.register.forget(this.container.id);
   }
 }
 

@@ -6,6 +6,7 @@ import { type Daemon, promptly, reasonOf } from './daemon.js';
 import type { SandboxImage } from './image.js';
 import { containersOf, findAbandoned, labelsOf } from './janitor.js';
 import { findLostPipes } from './pipes.js';
+import { Register } from './register.js';
 
 /** How to keep them. */
 export interface ContainersOptions {
@@ -25,8 +26,8 @@ export interface ContainersOptions {
 
 /** All of them. */
 export class Containers {
-  /** Ids of those that are being started, ready, at work, or being removed. */
-  private readonly known = new Set<string>();
+  /** Those that are being started, ready, at work, or being removed. */
+  private readonly register = new Register();
   private readonly pools = new Map<string, ContainerPool<SlotContainer>>();
   private made = 0;
   private bounds = boundsFor({ memoryBytes: 256 << 20, processes: 32 }, 1);
@@ -68,12 +69,11 @@ export class Containers {
   /** Containers and pipes that nobody has a use for, in a few words each. */
   async leftovers(): Promise<readonly string[]> {
     const { docker } = this.options.daemon;
-    const [own, abandoned] = await promptly(
-      Promise.all([containersOf(docker, this.options.owner), findAbandoned(docker)]),
+    const containers = await this.register.strangers(async () =>
+      (await promptly(Promise.all([containersOf(docker, this.options.owner), findAbandoned(docker)]))).flat(),
     );
-    const containers = [...own, ...abandoned].filter((id) => !this.known.has(id));
     return [
-      ...[...new Set(containers)].map((id) => `container ${id}`),
+      ...containers.map((id) => `container ${id}`),
       ...(await findLostPipes()).map((folder) => `folder ${folder}`),
     ];
   }
@@ -95,7 +95,7 @@ export class Containers {
       user: firstUser + (this.made++ % users),
       labels: labelsOf(owner),
       bounds: this.bounds,
-      known: this.known,
+      register: this.register,
       onComplaint,
     };
     const container = await SlotContainer.start({ ...start, piped }).catch((error: unknown) => {

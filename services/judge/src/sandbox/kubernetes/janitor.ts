@@ -28,10 +28,12 @@ export class Janitor {
   /** Names of pods that should not be there: what the next round deletes, and this judge's own beside those it knows. */
   async leftovers(known: ReadonlySet<string>, signal: AbortSignal): Promise<readonly string[]> {
     const { instance, incarnation } = this.owner;
+    // One that is deleted while the cluster answers is not known any more when it has.
+    const before = new Set(known);
     const pods = await this.api.list(runnerLabels, signal);
     const left = pods.filter((pod) => {
       const { name, labels, deletionTimestamp } = pod.metadata;
-      if (deletionTimestamp !== undefined || known.has(name)) return false;
+      if (deletionTimestamp !== undefined || before.has(name) || known.has(name)) return false;
       const own = labels[instanceLabel] === instance && labels[incarnationLabel] === incarnation;
       return own || this.isLeft(pod);
     });
