@@ -82,13 +82,13 @@ export class KeyValueCache {
 
   private appendTo(array: Float32Array, lengths: readonly number[], added: Float32Array): void {
     const { keyValueHeads, headDim } = this.config;
-    let source = 0;
-    lengths.forEach((length, row) => {
-      for (let head = 0; head < keyValueHeads; head++) {
-        const target = (row * keyValueHeads + head) * this.headSize + length * headDim;
-        for (let i = 0; i < headDim; i++) array[target + i] = added[source++] ?? 0;
-      }
-    });
+    const { headSize } = this;
+    // A loop over plain numbers: it runs for every element that a step writes.
+    for (let place = 0, source = 0; source < added.length; place++) {
+      const length = lengths[Math.floor(place / keyValueHeads)] ?? 0;
+      let target = place * headSize + length * headDim;
+      for (const end = source + headDim; source < end; source++) array[target++] = added[source] ?? 0;
+    }
   }
 
   /** Elements of one head of one row. */

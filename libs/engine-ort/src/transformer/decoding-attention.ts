@@ -67,11 +67,6 @@ export function decodingAttention(
   const [flat, keys] = parts(split(graph, turned, 1, [heads, keyValueHeads]));
   const queries = reshape(graph, flat, ['N', keyValueHeads, group, headDim]);
 
-  const ownScores = concat(
-    graph,
-    [matmul(graph, queries, cache.ownKeys, scaled), matmul(graph, queries, keys, scaled)],
-    -1,
-  );
   const stacked = (width: Dimension) => ['B', keyValueHeads, product('G', group), width];
   const seated = reshape(graph, toSeats(graph, queries, seats), stacked(headDim));
   const promptScores = reshape(graph, matmul(graph, seated, cache.promptKeys, scaled), [
@@ -81,17 +76,21 @@ export function decodingAttention(
     group,
     'P',
   ]);
-  const scores = concat(graph, [promptScores, toSeats(graph, ownScores, seats)], -1);
+  const ownScores = [cache.ownKeys, keys].map((part) =>
+    toSeats(graph, matmul(graph, queries, part, scaled), seats),
+  );
+  const scores = concat(graph, [promptScores, ...ownScores], -1);
   const weights = softmax(graph, add(graph, scores, mask));
 
-  const [promptWeights, ownWeights] = parts(split(graph, weights, -1, ['P', 'C+1']));
+  const [promptWeights, earlier, newest] = split(graph, weights, -1, ['P', 'C', 1]);
+  if (promptWeights === undefined || earlier === undefined || newest === undefined)
+    throw new Error('A split in three has three parts.');
   const fromPrompt = matmul(graph, reshape(graph, promptWeights, stacked('P')), cache.promptValues);
   const inSeats = reshape(graph, fromPrompt, ['B', keyValueHeads, 'G', group, headDim]);
-  const [earlier, newest] = parts(split(graph, toRows(graph, ownWeights, seats), -1, ['C', 1]));
   const mixed = addAll(graph, [
     toRows(graph, inSeats, seats),
-    matmul(graph, earlier, cache.ownValues),
-    matmul(graph, newest, values),
+    matmul(graph, toRows(graph, earlier, seats), cache.ownValues),
+    matmul(graph, toRows(graph, newest, seats), values),
   ]);
   return { mixed: reshape(graph, mixed, ['N', heads * headDim]), keys, values };
 }
