@@ -204,15 +204,18 @@ async function readTransaction(
 ): Promise<{ readonly plan: TrainPlan; readonly examples: readonly Example[] }> {
   let plan: TrainPlan | undefined;
   const examples: Example[] = [];
+  let committed = false;
   for await (const { payload } of requests) {
     if (payload?.$case === 'plan' && plan === undefined) plan = payload.value;
-    else if (payload?.$case === 'example' && plan !== undefined) examples.push(payload.value);
+    else if (payload?.$case === 'example' && plan !== undefined && !committed) examples.push(payload.value);
+    else if (payload?.$case === 'commit' && plan !== undefined && !committed) committed = true;
     else
       throw invalidArgument([
-        { field: 'payload', description: 'is out of turn: the plan first, then examples' },
+        { field: 'payload', description: 'is out of turn: the plan first, then examples, then the commit' },
       ]);
   }
   if (plan === undefined) throw invalidArgument([{ field: 'plan', description: 'is missing' }]);
+  if (plan.commits && !committed) throw invalidArgument([{ field: 'commit', description: 'is missing' }]);
   if (examples.length === 0) throw invalidArgument([{ field: 'example', description: 'needs at least one' }]);
   return { plan, examples };
 }
@@ -252,6 +255,7 @@ function modelCard(tokenizer: ByteTokenizer): DescribeResponse {
       objectives: [ObjectiveKind.DISTILLATION, ObjectiveKind.POLICY_GRADIENT, ObjectiveKind.LIKELIHOOD],
       teachers: [TeacherKind.EMA, TeacherKind.FROZEN, TeacherKind.LIVE, TeacherKind.TRUST_REGION],
       maxSupport: 0,
+      commits: true,
     },
     limits: { generationSlots: 64, maxExamples: 4096, microBatchTokens: 4096 },
     engine: { name: 'script', version: '1', device: 'none', threads: 1 },

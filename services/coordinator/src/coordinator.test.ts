@@ -138,7 +138,9 @@ describe('CreateRun', () => {
   });
 
   it('says what the rooms lack', async () => {
-    const house = await openHouse({ card: { training: { objectives: [], teachers: [], maxSupport: 0 } } });
+    const house = await openHouse({
+      card: { training: { objectives: [], teachers: [], maxSupport: 0, commits: false } },
+    });
     const failure = await failureOf(
       house.create({
         sampling: { maxTokens: 8192 },

@@ -42,7 +42,7 @@ export async function serveToyFollower<Policy extends Scripted>(
         policy.version = trainer.version;
         policy.weightsId = trainer.weightsId;
       }
-      const training = { objectives: [], teachers: [], maxSupport: 0 };
+      const training = { objectives: [], teachers: [], maxSupport: 0, commits: false };
       return { ...(await own.describe(request, context)), training };
     },
     async *generate(request, context) {

@@ -122,6 +122,13 @@ INVALID: dict[str, Call] = {
     "no optimizer": training(plan(optimizer=None)),
     "more mini-batches than examples": training(plan(mini_batches=2), EXAMPLE),
     "no examples": training(plan(mini_batches=1)),
+    "a stream that ends before its commit": training(plan(mini_batches=1, commits=True), EXAMPLE),
+    "an example after the commit": sending(
+        proto.TrainStepRequest(plan=plan(mini_batches=1, commits=True)),
+        proto.TrainStepRequest(commit=proto.Commit()),
+        proto.TrainStepRequest(example=EXAMPLE),
+    ),
+    "a commit before the plan": sending(proto.TrainStepRequest(commit=proto.Commit())),
     "an empty example": training(None, EXAMPLE, proto.Example(rollout_id="r7")),
     "ids of an example outside the vocabulary": training(
         None, example(student_prompt_ids=[414], teacher_prompt_ids=[0, 500], completion_ids=[7, 600])

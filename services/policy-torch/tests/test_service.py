@@ -106,6 +106,19 @@ def test_a_training_stream_that_is_cancelled_or_ends_without_its_caller_changes_
     assert train(room, plan(), completions).version == 2
 
 
+def test_a_committed_transaction_is_taken_and_one_that_ends_before_its_commit_is_not(room: Room) -> None:
+    restore(room)
+    completions = generate(room)
+    given = list(messages(plan(commits=True), examples(completions)))
+    cut = refusal(room.stub.TrainStep, iter(given))
+    assert cut.code == grpc.StatusCode.INVALID_ARGUMENT
+    assert [violation.field for violation in cut.read("BadRequest").field_violations] == ["commit"]
+    assert room.stub.Describe(proto.DescribeRequest()).version == 0
+    assert generate(room) == completions
+    commit = proto.TrainStepRequest(commit=proto.Commit())
+    assert room.stub.TrainStep(iter([*given, commit]), timeout=300).version == 2
+
+
 def test_a_step_whose_reply_was_lost_is_not_taken_twice(room: Room) -> None:
     restore(room)
     completions = generate(room)

@@ -30,7 +30,7 @@ export function packDescription(
   };
 }
 
-const nothing: proto.TrainingCapabilities = { objectives: [], teachers: [], maxSupport: 0 };
+const nothing: proto.TrainingCapabilities = { objectives: [], teachers: [], maxSupport: 0, commits: false };
 
 function packAbilities({
   objectives,
@@ -41,6 +41,7 @@ function packAbilities({
     objectives: objectives.map((name) => objectiveKinds[name]),
     teachers: teachers.map((kind) => teacherKinds[kind]),
     maxSupport,
+    commits: true,
   };
 }
 

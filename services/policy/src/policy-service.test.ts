@@ -40,6 +40,7 @@ describe('policyService describe', () => {
       objectives: [proto.ObjectiveKind.DISTILLATION, proto.ObjectiveKind.LIKELIHOOD],
       teachers: [proto.TeacherKind.EMA, proto.TeacherKind.FROZEN],
       maxSupport: 40,
+      commits: true,
     });
   });
 });

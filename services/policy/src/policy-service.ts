@@ -101,8 +101,12 @@ export function policyService(options: PolicyServiceOptions): PolicyServiceImple
       requireTrainer();
       const leave = enter(transactions);
       try {
-        const { plan, examples, runId, step } = await readTransaction(requests, engine.card, maxExamples);
-        await cancellationSettled(signal);
+        const { plan, examples, runId, step } = await readTransaction(
+          requests,
+          engine.card,
+          maxExamples,
+          () => notGivenUp(signal),
+        );
         signal.throwIfAborted();
         const report = await engine.trainStep(plan, examples, signal);
         source.changed();
@@ -211,13 +215,16 @@ function requireName(name: string): void {
 }
 
 /**
- * Waits until a cancellation that came with the end of the stream is known.
+ * Waits a moment after a stream that ended without a commit, and throws if its caller turns out to have cancelled.
  *
  * A Node.js caller that cancels, or vanishes, ends its stream just as one that closes it does, and resets it a moment later: up
- * to 10 ms were seen between the two on one machine. A step that takes longer than that is given up by its signal anyway.
+ * to 10 ms were seen between the two on one machine, more on a loaded one. For a caller whose plan commits, this tells a
+ * cancelled call from a wrong one, and nothing is trained either way. For a caller of before there was a commit it is the only
+ * guard: a reset that comes later still stops a step in progress, and comes too late for one that is done.
  */
-async function cancellationSettled(signal: AbortSignal): Promise<void> {
+async function notGivenUp(signal: AbortSignal): Promise<void> {
   await delay(settleMs, undefined, { signal }).catch(() => undefined);
+  signal.throwIfAborted();
 }
 
 const settleMs = 30;

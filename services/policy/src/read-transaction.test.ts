@@ -26,7 +26,9 @@ const next = (change: object = {}) => ({
 async function* stream(messages: readonly object[]): AsyncGenerator<proto.TrainStepRequest> {
   for (const message of messages) yield await Promise.resolve(proto.TrainStepRequest.fromPartial(message));
 }
-const read = (...messages: object[]) => readTransaction(stream(messages), scriptedCard, 20);
+const closed = () => Promise.resolve();
+const read = (...messages: object[]) => readTransaction(stream(messages), scriptedCard, 20, closed);
+const commit = { payload: { $case: 'commit' as const, value: {} } };
 
 describe('readTransaction', () => {
   it('reads the plan and the examples, with weight 1 where none is set', async () => {
@@ -42,6 +44,18 @@ describe('readTransaction', () => {
     expect(transaction.examples).toEqual([plain, { ...plain, ...change }]);
   });
 
+  it.each<[string, boolean, object[]]>([
+    ['needs no word of a caller who committed', true, [first({ commits: true }), next(), commit]],
+    ['needs none of one who committed without announcing it', true, [first(), next(), commit]],
+    ['waits for the word of a caller who cannot commit', false, [first(), next()]],
+    ['waits for the word of a caller who has not committed yet', false, [first({ commits: true }), next()]],
+  ])('%s', async (_, taken, messages) => {
+    const cancelled = () => Promise.reject(new Error('cancelled'));
+    const reading = readTransaction(stream(messages), scriptedCard, 20, cancelled);
+    if (taken) expect((await reading).examples).toHaveLength(1);
+    else await expect(reading).rejects.toThrow('cancelled');
+  });
+
   it('reads no further once there are sixteen violations', async () => {
     let sent = 0;
     async function* endless(): AsyncGenerator<proto.TrainStepRequest> {
@@ -49,7 +63,9 @@ describe('readTransaction', () => {
       for (; ; sent++)
         yield await Promise.resolve(proto.TrainStepRequest.fromPartial(next({ completionIds: [100] })));
     }
-    expect(await caughtViolations(() => readTransaction(endless(), scriptedCard, 1000))).toHaveLength(16);
+    expect(await caughtViolations(() => readTransaction(endless(), scriptedCard, 1000, closed))).toHaveLength(
+      16,
+    );
     expect(sent).toBe(15);
   });
 
@@ -94,6 +110,22 @@ describe('readTransaction', () => {
     ['an empty stream', [], 'plan: must be sent, the stream was empty'],
     ['an example before the plan', [next(), first()], 'plan: must be the first message'],
     ['a second plan', [first(), next(), first()], 'plan: must be the first message alone, is message 3 too'],
+    [
+      'a stream that ends before its commit',
+      [first({ commits: true }), next()],
+      'commit: must be the last message, was not sent; the stream ended after 1 examples',
+    ],
+    [
+      'a stream that ends before the examples and the commit',
+      [first({ commits: true, miniBatches: 2 }), next()],
+      'commit: must be the last message, was not sent; the stream ended after 1 examples',
+    ],
+    [
+      'an example after the commit',
+      [first({ commits: true }), next(), commit, next()],
+      'commit: must be the last message, is followed by message 4',
+    ],
+    ['a commit before the plan', [commit], 'plan: must be the first message'],
     ['an empty message', [first(), {}], 'payload: must be set, is not in message 2'],
     ['no example', [first()], 'plan.mini_batches: must be at most the number of examples 0, is 1'],
     [

@@ -1,4 +1,4 @@
-/** Reads the stream of a TrainStep: the plan, then the examples. */
+/** Reads the stream of a TrainStep: the plan, then the examples, then the commit. */
 import type * as proto from '@backsight/contract/policy';
 import type { ModelCard, TrainExample, TrainPlan } from '@backsight/engine';
 import { invalidArgument, type Violation } from '@backsight/rpc';
@@ -20,16 +20,20 @@ const enough = 16;
 /**
  * Reads until the caller closes. Throws INVALID_ARGUMENT: at once for a plan that is wrong, so that no example is sent
  * in vain, and with all the examples' violations at the end or once there are enough of them.
+ *
+ * The end of a stream without a commit may be a caller's who gave up: `notGivenUp` waits for the word of that and throws, if it comes.
  */
 export async function readTransaction(
   requests: AsyncIterable<proto.TrainStepRequest>,
   card: ModelCard,
   maxExamples: number,
+  notGivenUp: () => Promise<void>,
 ): Promise<Transaction> {
   let message: proto.TrainPlan | undefined;
   let plan: TrainPlan | undefined;
   const examples: TrainExample[] = [];
   const violations: Violation[] = [];
+  let committed = false;
   for await (const { payload } of requests) {
     if (plan === undefined) {
       if (payload?.$case !== 'plan') throw wrong('plan', 'must be the first message');
@@ -41,14 +45,27 @@ export async function readTransaction(
       throw wrong('payload', `must be set, is not in message ${examples.length + 2}`);
     if (payload.$case === 'plan')
       throw wrong('plan', `must be the first message alone, is message ${examples.length + 2} too`);
+    if (committed)
+      throw wrong('commit', `must be the last message, is followed by message ${examples.length + 3}`);
+    if (payload.$case === 'commit') {
+      committed = true;
+      continue;
+    }
     if (examples.length === maxExamples) throw wrong('examples', `must be at most ${maxExamples}, are more`);
     const field = `examples[${examples.length}]`;
     const { example, violations: found } = unpackExample(payload.value, field, plan.objective, card);
     examples.push(example);
     violations.push(...found);
-    if (violations.length >= enough) break;
+    if (violations.length >= enough) throw invalidArgument(violations);
   }
+  if (!committed) await notGivenUp();
   if (message === undefined || plan === undefined) throw wrong('plan', 'must be sent, the stream was empty');
+  // However late the word comes, what was not committed is not taken.
+  if (message.commits && !committed)
+    throw wrong(
+      'commit',
+      `must be the last message, was not sent; the stream ended after ${examples.length} examples`,
+    );
   if (violations.length > 0) throw invalidArgument(violations);
   if (examples.length < plan.miniBatches)
     throw wrong(

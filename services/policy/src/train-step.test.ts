@@ -40,6 +40,8 @@ const next = (change: object = {}) => ({
   payload: { $case: 'example' as const, value: { ...example, ...change } },
 });
 
+const commit = { payload: { $case: 'commit' as const, value: {} } };
+
 type Messages = Parameters<ScriptedRoom['client']['trainStep']>[0];
 async function* stream(...messages: object[]): Messages {
   for (const message of messages) yield await Promise.resolve(message);
@@ -115,6 +117,16 @@ describe('policyService trainStep', () => {
     expect(failure.code).toBe('INTERNAL');
     expect(failure.requestId).toBeDefined();
     expect(JSON.stringify(failure)).not.toContain('secret');
+  });
+
+  it('takes a committed transaction, and nothing of one that ends before its commit', async () => {
+    const cut = () => train(first({ commits: true }), next(), next());
+    expect(await caughtViolations(cut)).toEqual([
+      'commit: must be the last message, was not sent; the stream ended after 2 examples',
+    ]);
+    expect(room.script.trained).toEqual([]);
+    expect((await train(first({ commits: true }), next(), next(), commit)).version).toBe(6);
+    expect(room.script.trained).toHaveLength(1);
   });
 
   it('takes nothing from a stream that the caller cancels', async () => {

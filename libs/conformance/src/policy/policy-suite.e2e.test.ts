@@ -83,6 +83,14 @@ async function* withPlan(
       : { payload };
 }
 
+/** The messages of a caller of before there was a commit. */
+async function* withoutCommit(
+  requests: AsyncIterable<TrainStepRequest>,
+): AsyncGenerator<TrainStepRequest, void, void> {
+  for await (const request of withPlan(requests, () => ({ commits: false })))
+    if (request.payload?.$case !== 'commit') yield request;
+}
+
 describe('judgePolicy', () => {
   it('passes the embedded policy, and leaves it as it was', async () => {
     // What is restored has a name of its own.
@@ -106,7 +114,7 @@ describe('judgePolicy', () => {
       ...honest,
       describe: async (request, { signal }) => ({
         ...(await real.client.describe(request, { signal })),
-        training: { objectives: [], teachers: [], maxSupport: 0 },
+        training: { objectives: [], teachers: [], maxSupport: 0, commits: false },
       }),
       exportCheckpoint: () => Promise.reject(unimplemented('EXPORT', 'nothing is exported here')),
     };
@@ -247,7 +255,7 @@ describe('judgePolicy', () => {
         async trainStep(requests) {
           const read: TrainStepRequest[] = [];
           try {
-            for await (const request of requests) read.push(request);
+            for await (const request of withoutCommit(requests)) read.push(request);
           } catch {
             // Whoever hung up is not listened to.
           }
@@ -260,6 +268,17 @@ describe('judgePolicy', () => {
       }),
       'train.cancel',
       { 'train.cancel': 'a cancelled stream' },
+    ],
+    [
+      'a commit that is not waited for',
+      (_, client) => ({
+        trainStep: (requests, { signal }) => client.trainStep(withoutCommit(requests), { signal }),
+      }),
+      'train.commit',
+      {
+        'train.commit':
+          'a stream that ends before its commit must be refused with INVALID_ARGUMENT, is accepted',
+      },
     ],
     [
       'weights that move the other way',

@@ -1,6 +1,6 @@
 /** TrainStep: a transaction, taken once from the version it names or not at all. */
 import { ObjectiveKind, type TrainPlan, type TrainStepRequest } from '@backsight/contract/policy';
-import { type Check, expectThat } from '../suite/check.js';
+import { type Check, expectThat, NotOffered } from '../suite/check.js';
 import { expectFailure, expectRefusals } from '../suite/expect-failure.js';
 import { farthest, generate, logprobsOf } from './ask.js';
 import { type PolicySubject } from './subject.js';
@@ -32,6 +32,11 @@ export const trainChecks: readonly Check<PolicySubject>[] = [
     name: 'train.cancel',
     promise: 'keeps no trace of a stream that was cancelled before its end, and takes the next',
     run: cancelled,
+  },
+  {
+    name: 'train.commit',
+    promise: 'takes nothing of a stream that ends before the commit that its plan announced',
+    run: commits,
   },
   {
     name: 'train.repeatable',
@@ -112,6 +117,45 @@ async function cancelled(subject: PolicySubject): Promise<void> {
     for (let round = 0; round < 3; round += 1) await abandon(subject, plan, examplesOf(ground));
   });
   await train(subject, plan, examplesOf(ground));
+}
+
+/**
+ * To the policy, a caller that hangs up and is heard of late has closed its stream; so here the caller closes it, and what is
+ * promised holds whatever the machine's load.
+ */
+async function commits(subject: PolicySubject): Promise<void> {
+  requireObjective(subject, ObjectiveKind.LIKELIHOOD);
+  const { card, client, signal } = subject;
+  if (card.training?.commits !== true)
+    throw new NotOffered('Describe does not say that TrainStep takes a commit');
+  const ground = await groundOf(subject);
+  const examples = examplesOf(ground);
+  const [first] = examples;
+  if (first === undefined) return;
+  const plan = planOf({ expectedVersion: ground.version, commits: true });
+  const commit: TrainStepRequest = { payload: { $case: 'commit', value: {} } };
+  const sending = (what: string, ...last: readonly TrainStepRequest[]) => ({
+    what,
+    field: 'commit',
+    call: () => client.trainStep(followedBy(messages(plan, examples), last), { signal }),
+  });
+  await expectUnchanged(subject, ground, 'a stream without its commit', () =>
+    expectRefusals([
+      sending('a stream that ends before its commit'),
+      sending('an example after the commit', commit, { payload: { $case: 'example', value: first } }),
+      sending('a second commit', commit, commit),
+    ]),
+  );
+  const { version } = await client.trainStep(followedBy(messages(plan, examples), [commit]), { signal });
+  expectThat(
+    version === ground.version + 1,
+    `the report of a committed step from version ${ground.version} says version ${version}`,
+  );
+}
+
+async function* followedBy<T>(first: AsyncIterable<T>, last: readonly T[]): AsyncGenerator<T, void, void> {
+  yield* first;
+  yield* last;
 }
 
 async function repeatable(subject: PolicySubject): Promise<void> {

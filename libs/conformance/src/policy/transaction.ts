@@ -24,6 +24,7 @@ export function planOf(changes: PlanChanges): TrainPlan {
     shuffleSeed: 1,
     runId: 'conformance',
     step: 1,
+    commits: false,
     ...changes,
   };
 }
@@ -135,16 +136,17 @@ export async function* messages(
   await Promise.resolve();
 }
 
-/** Sends the whole transaction but for its end, and hangs up. */
+/** Sends the whole transaction but for its end, and its commit where the policy takes one, and hangs up. */
 export async function abandon(
-  { client, signal }: PolicySubject,
+  { card, client, signal }: PolicySubject,
   plan: TrainPlan,
   examples: readonly Example[],
 ): Promise<void> {
+  const commits = card.training?.commits ?? false;
   const caller = new AbortController();
   const either = AbortSignal.any([signal, caller.signal]);
   async function* unfinished(): AsyncGenerator<TrainStepRequest, void, void> {
-    yield* messages(plan, examples);
+    yield* messages({ ...plan, commits }, examples);
     await delay(100);
     caller.abort();
     await delay(1000);

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { RunState } from '@backsight/contract/coordinator';
+import { ObjectiveKind, TeacherKind } from '@backsight/contract/policy';
 import { resourceExhausted } from '@backsight/rpc';
 import { away, type Script, scriptedPolicy } from '@backsight/testing';
 import { learner, toyEnvironment, type ToyOptions } from '../toy-environment.js';
@@ -179,6 +180,18 @@ describe('a run', () => {
     });
     await follow(house, runId);
     expect(house.policy.taken.map(({ plan }) => plan.expectedVersion)).toEqual([0]);
+  });
+
+  it.each([true, false])('commits its transactions to a policy that takes commits: %s', async (commits) => {
+    const training = {
+      objectives: [ObjectiveKind.DISTILLATION],
+      teachers: [TeacherKind.EMA],
+      maxSupport: 0,
+      commits,
+    };
+    const house = await openHouse({ card: { training } });
+    await follow(house, (await house.create({ steps: 2 })).runId);
+    expect(house.policy.taken.map(({ plan }) => plan.commits)).toEqual([commits, commits]);
   });
 
   it('plays episodes of the next step while a step trains', async () => {

@@ -60,15 +60,21 @@ async function* requests(
   transaction: Transaction,
   { examples, successes }: StepLesson,
 ): AsyncGenerator<TrainStepRequest, void, void> {
-  yield { payload: { $case: 'plan', value: planOf(run, transaction) } };
+  const plan = planOf(run, transaction);
+  yield { payload: { $case: 'plan', value: plan } };
   for (const example of examples) {
     yield { payload: { $case: 'example', value: packExample(example, successes.has(example.rolloutId)) } };
   }
+  // A coordinator that is killed, or a run that is stopped, before this has trained nothing.
+  if (plan.commits) yield { payload: { $case: 'commit', value: {} } };
   // The contract takes a stream; what is streamed is at hand.
   await Promise.resolve();
 }
 
-function planOf({ runId, recipe }: OpenRun, { step, startVersion, expectedVersion }: Transaction): TrainPlan {
+function planOf(
+  { runId, recipe, players }: OpenRun,
+  { step, startVersion, expectedVersion }: Transaction,
+): TrainPlan {
   return {
     expectedVersion: startVersion,
     objective: packObjective(recipe.objective),
@@ -78,6 +84,8 @@ function planOf({ runId, recipe }: OpenRun, { step, startVersion, expectedVersio
     shuffleSeed: seedOf(recipe.seed, 'step', step, 'shuffle'),
     runId,
     step,
+    // A policy of before there was a commit would refuse one.
+    commits: players.policyCard.training?.commits ?? false,
   };
 }
 

@@ -44,6 +44,7 @@ def describe(
                 proto.TEACHER_KIND_TRUST_REGION,
             ],
             max_support=0,
+            commits=True,
         ),
         limits=proto.PolicyLimits(
             generation_slots=options.generation_slots * core.group.size,

@@ -39,6 +39,8 @@ MAX_SCORE_CALLS = 64
 MAX_PULLS = 32
 #: How long calls may take to end once they are told to, in seconds.
 FORCE_AFTER_S = 1.0
+#: How long the end of a stream without a commit may run ahead of the reset that its caller sends.
+SETTLE_S = 0.03
 
 
 class PolicyService(policy_pb2_grpc.PolicyServiceServicer):  # type: ignore[misc] # generated code is not typed
@@ -98,8 +100,7 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):  # type: ignore[misc
 
     async def TrainStep(self, requests: AsyncIterator[proto.TrainStepRequest], context: Any) -> proto.TrainStepResponse:
         with self._transactions.enter():
-            asked = await read_transaction(requests, self._card, self._max_examples)
-            await _cancellation_settled(context)
+            asked = await read_transaction(requests, self._card, self._max_examples, lambda: _not_given_up(context))
             report = await self._engine.call(Train(asked.plan, asked.examples))
             self._source.changed()
         self._figures.trained(report)
@@ -215,10 +216,16 @@ def _template_of(settings: dict[str, Any]) -> str:
     return template if isinstance(template, str) else ""
 
 
-async def _cancellation_settled(context: Any) -> None:
-    """Waits until a cancellation that came with the end of the stream is known: a caller that vanishes ends its stream too."""
-    for _ in range(10):
-        await asyncio.sleep(0)
+async def _not_given_up(context: Any) -> None:
+    """Waits a moment after a stream that ended without a commit, and raises if its caller turns out to have cancelled.
+
+    A caller that cancels, or vanishes, may end its stream before it resets it, milliseconds later where it is a Node.js one.
+    Where the plan commits, this tells a cancelled call from a wrong one, and nothing is trained either way; for a caller of
+    before there was a commit it is the only guard.
+    """
+    deadline = asyncio.get_running_loop().time() + SETTLE_S
+    while not context.cancelled() and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(0.001)
     if context.cancelled():
         raise asyncio.CancelledError
 

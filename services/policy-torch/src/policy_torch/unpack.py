@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -99,17 +99,24 @@ def unpack_score(request: proto.ScoreRequest, card: ModelCard) -> Score:
 
 
 async def read_transaction(
-    requests: AsyncIterator[proto.TrainStepRequest], card: ModelCard, max_examples: int
+    requests: AsyncIterator[proto.TrainStepRequest],
+    card: ModelCard,
+    max_examples: int,
+    not_given_up: Callable[[], Awaitable[None]],
 ) -> Transaction:
     """Reads until the caller closes.
 
     A plan that is wrong is refused at once, so that no example is sent in vain; examples that are wrong at the end, or once
     there are enough of them.
+
+    The end of a stream without a commit may be a caller's who gave up: `not_given_up` waits for the word of that and raises, if
+    it comes.
     """
     message: proto.TrainPlan | None = None
     plan: TrainPlan | None = None
     examples: list[TrainExample] = []
     found: list[Violation] = []
+    committed = False
     async for request in requests:
         payload = request.WhichOneof("payload")
         if plan is None:
@@ -122,15 +129,26 @@ async def read_transaction(
             raise _wrong("payload", f"must be set, is not in message {len(examples) + 2}")
         if payload == "plan":
             raise _wrong("plan", f"must be the first message alone, is message {len(examples) + 2} too")
+        if committed:
+            raise _wrong("commit", f"must be the last message, is followed by message {len(examples) + 3}")
+        if payload == "commit":
+            committed = True
+            continue
         if len(examples) == max_examples:
             raise _wrong("examples", f"must be at most {max_examples}, are more")
         example, wrong = unpack_example(request.example, f"examples[{len(examples)}]", plan.objective, card)
         examples.append(example)
         found += wrong
         if len(found) >= ENOUGH:
-            break
+            raise InputError(found)
+    if not committed:
+        await not_given_up()
     if message is None or plan is None:
         raise _wrong("plan", "must be sent, the stream was empty")
+    # However late the word comes, what was not committed is not taken.
+    if message.commits and not committed:
+        ended = f"the stream ended after {len(examples)} examples"
+        raise _wrong("commit", f"must be the last message, was not sent; {ended}")
     if found:
         raise InputError(found)
     if len(examples) < plan.mini_batches:

@@ -376,7 +376,7 @@ describe('Follower', () => {
       );
     }
     const { training } = await client.describe({});
-    expect(training).toEqual({ objectives: [], teachers: [], maxSupport: 0 });
+    expect(training).toEqual({ objectives: [], teachers: [], maxSupport: 0, commits: false });
     expect((await client.listCheckpoints({})).checkpoints).toEqual([]);
     expect(await versionOf(follower)).toBe(0);
   });
