@@ -12,7 +12,7 @@ export const allowedTypes = {
   engine: ['engine', 'algorithm'],
   platform: ['platform', 'contract', 'algorithm'],
   service: ['platform', 'contract', 'engine', 'text', 'algorithm'],
-  app: ['platform', 'contract', 'text', 'algorithm', 'model', 'suite'],
+  app: ['platform', 'contract', 'engine', 'text', 'algorithm', 'model', 'suite'],
   model: ['engine', 'text', 'algorithm'],
   suite: ['platform', 'contract', 'engine', 'text', 'algorithm'],
   testing: ['testing', 'platform', 'contract', 'engine', 'text', 'algorithm'],

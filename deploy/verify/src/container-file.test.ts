@@ -25,6 +25,18 @@ describe('containerFileChecks', () => {
       /base-judge is not made/,
     ],
     ['a runtime with npm', 'rm -rf /usr/local/lib/node_modules', 'rm -rf', /does not remove npm/],
+    [
+      'other large pages',
+      'malloc.hugetlb=1',
+      'malloc.hugetlb=2',
+      /base-policy does not say ENV GLIBC_TUNABLES=/,
+    ],
+    [
+      'large pages for another room',
+      ' AS base-policy\n',
+      ' AS base-policy\nFROM runtime AS base-tools\n',
+      /base-policy does not say/,
+    ],
     ['a shell before the room', '["node", "room/dist/main.js"]', 'node room/dist/main.js', /without a shell/],
   ])('refuse %s', (_what, from, to, problem) => {
     expect(text).toContain(from);

@@ -34,6 +34,12 @@ export function containerFileChecks(text: string, root: string): Check[] {
       ],
     },
     statement('nothing of npm runs in the last stage', !last.some(({ rest }) => /\b(npm|npx)\b/.test(rest))),
+    {
+      name: 'the policy has the large pages that `backsight up` gives it',
+      problems: largePages(root)
+        .filter((variable) => !stage(instructions, 'base-policy').some(isSetting(variable)))
+        .map((variable) => `base-policy does not say ENV ${variable}`),
+    },
   ];
 }
 
@@ -93,6 +99,28 @@ const stagesOf = (instructions: readonly Instruction[]): readonly string[] =>
 
 const lastStage = (instructions: readonly Instruction[]): readonly Instruction[] =>
   instructions.slice(instructions.findLastIndex(({ name }) => name === 'FROM'));
+
+/** The instructions of one stage, its FROM among them. */
+const stage = (instructions: readonly Instruction[], wanted: string): readonly Instruction[] => {
+  const start = instructions.findIndex(({ name, rest }) => name === 'FROM' && stageOf(rest) === wanted);
+  const after = instructions.slice(start + 1).findIndex(({ name }) => name === 'FROM');
+  return start < 0 ? [] : instructions.slice(start, after < 0 ? undefined : start + 1 + after);
+};
+
+const isSetting =
+  (variable: string) =>
+  ({ name, rest }: Instruction): boolean =>
+    name === 'ENV' && rest === variable;
+
+/** What a process that holds weights is started with, as `VARIABLE=value`, from the engine's source. */
+function largePages(root: string): string[] {
+  const source = readFileSync(join(root, 'libs/engine/src/large-pages.ts'), 'utf8');
+  const variables = [...source.matchAll(/\b([A-Z_]+): '([^']+)'/g)].map(
+    ([, name = '', value = '']) => `${name}=${value}`,
+  );
+  if (variables.length === 0) throw new Error('libs/engine/src/large-pages.ts: holds no variable');
+  return variables;
+}
 
 interface Instruction {
   readonly name: string;

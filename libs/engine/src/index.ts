@@ -44,6 +44,7 @@ export {
   type CheckpointErrorReason,
   type FieldViolation,
 } from './errors.js';
+export { largePages } from './large-pages.js';
 export {
   layerSight,
   llamaArchitecture,

@@ -1,9 +1,9 @@
 /** `npm run bench:engine`: the engine beside PyTorch in one run. */
 import { join } from 'node:path';
+import { largePages } from '@backsight/engine';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { bench, profile, type BenchResult } from './bench.js';
 import { profileLines } from './profile-workload.js';
-import { largePages } from './large-pages.js';
 import { pythonEnvironment } from './python-environment.js';
 import { wholeNumber } from './whole-number.js';
 import { workloadNames } from './workload.js';

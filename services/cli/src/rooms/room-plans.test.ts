@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { largePages } from '@backsight/engine';
 import type { HouseOptions } from './house-options.js';
 import { roomPlans } from './room-plans.js';
 
@@ -23,7 +24,7 @@ describe('roomPlans', () => {
   it('asks for large pages for whoever holds weights, and for nobody else', () => {
     const plans = roomPlans(['coordinator', 'judge', 'policy'], options, { addresses, followers: [address] });
     const asking = plans.flatMap(({ room, name = room, defaults }) =>
-      defaults?.['GLIBC_TUNABLES'] === 'glibc.malloc.hugetlb=1' ? [name] : [],
+      defaults?.['GLIBC_TUNABLES'] === largePages.GLIBC_TUNABLES ? [name] : [],
     );
     expect(asking).toEqual(['policy', 'follower-1']);
   });

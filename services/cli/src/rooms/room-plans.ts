@@ -1,7 +1,7 @@
 /** What each room of a house is started with. */
 import { join } from 'node:path';
+import { largePages } from '@backsight/engine';
 import type { Addresses, HouseOptions } from './house-options.js';
-import { largePages } from './large-pages.js';
 import type { RoomName, RoomOptions } from './room-process.js';
 import { torchPolicyCommand } from './torch-policy.js';
 
