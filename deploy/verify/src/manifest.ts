@@ -39,6 +39,7 @@ const podSchema = z.looseObject({
     containers: z.array(containerSchema),
     initContainers: z.array(containerSchema).default([]),
     securityContext: z.looseObject({}).default({}),
+    terminationGracePeriodSeconds: z.number().optional(),
     volumes: z.array(z.looseObject({ name: z.string() })).default([]),
   }),
 });

@@ -1,13 +1,16 @@
-/** Checks that each room of the design is there whole: its workload, its headless Service, its port and its probes. */
+/** Checks that each room of the design is there whole: its workload, its headless Service, its port, its probes, its time to end. */
 import { z } from 'zod';
 import { statement, type Check } from './check.js';
-import { type Design, programsInside, type RoomDesign } from './design.js';
+import { type Design, drainSeconds, programsInside, type RoomDesign } from './design.js';
 import { hasLabels, services, workloads, type Manifest, type Workload } from './manifest.js';
 
 const probe = z.looseObject({ grpc: z.looseObject({ port: z.number(), service: z.string().default('') }) });
 
 /** The name that each probe asks about. A room that cannot serve for now is not ready, and is not to be killed for it. */
 const asked = { startupProbe: 'liveness', readinessProbe: '', livenessProbe: 'liveness' } as const;
+
+/** What Kubernetes grants a pod that does not say how long it takes to end, in seconds. */
+const kubernetesGraceSeconds = 30;
 
 /** The checks of every room, and one that there is no other. */
 export function roomChecks(manifests: readonly Manifest[], { rooms }: Design = programsInside): Check[] {
@@ -33,6 +36,8 @@ function checksOf(
     return [{ name: `${name} is there`, problems: [`there is no ${room.kind}/${name}`] }];
   const says = (rule: string, holds: boolean): Check => statement(`${name}: ${rule}`, holds);
   const { template, selector, serviceName } = workload.spec;
+  const { endSeconds = drainSeconds } = room;
+  const { terminationGracePeriodSeconds: grace = kubernetesGraceSeconds } = template.spec;
   const container = template.spec.containers.find((each) => each.name === name);
   const service = services(manifests).find(({ metadata }) => metadata.name === name);
   return [
@@ -52,6 +57,13 @@ function checksOf(
     ),
     says('its Service names its port', service?.spec.ports.some(({ port }) => port === room.port) === true),
     says('a StatefulSet names its Service', room.kind === 'Deployment' || serviceName === name),
+    {
+      name: `${name}: what it does on SIGTERM is not cut short`,
+      problems:
+        grace >= endSeconds
+          ? []
+          : [`terminationGracePeriodSeconds must be at least ${endSeconds}, is ${grace}`],
+    },
     ...Object.entries(asked).map(([each, name]) => {
       const grpc = probe.safeParse(container?.[each]).data?.grpc;
       return says(
