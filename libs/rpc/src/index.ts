@@ -25,7 +25,13 @@ export { runRoom, type Room, type RoomContext, type StartedRoom } from './room.j
 export { serve, type RunningServer, type ServeOptions } from './serve.js';
 export { service, type CallIdentity, type RoomCallContext, type ServedService } from './service.js';
 export * as setting from './settings.js';
-export { readSettings, roomSettings, SettingsError, type SettingValues } from './settings.js';
+export {
+  type Environment,
+  readSettings,
+  roomSettings,
+  SettingsError,
+  type SettingValues,
+} from './settings.js';
 export { isAbort } from './thrown.js';
 export { currentTrace, inTrace, newTrace, type Trace, traceFields } from './trace.js';
 export { waitUntilServing, type WaitOptions } from './wait-until-serving.js';

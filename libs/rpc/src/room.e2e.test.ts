@@ -7,15 +7,19 @@ import { waitUntilServing } from './index.js';
 /** A room as its main.js would be, over the built library; `slow` makes its shutdown last. */
 const program = `
 import { readSettings, roomSettings, runRoom, serve } from ${JSON.stringify(new URL('../dist/index.js', import.meta.url).href)};
+const settings = roomSettings('demo', '127.0.0.1:0');
 await runRoom({
   name: 'demo',
   graceMs: 500,
-  config: () => readSettings(process.env, roomSettings('demo', '127.0.0.1:0')),
+  about: 'A room of a test.',
+  settings,
+  flags: { slow: 'BACKSIGHT_SLOW' },
+  environment: process.env,
+  config: (environment) => ({ ...readSettings(environment, settings), slow: environment.BACKSIGHT_SLOW }),
   start: async (config, { logger, signal }) => {
     signal.addEventListener('abort', () => process.stdout.write('told to stop\\n'));
     const server = await serve({ name: 'demo', services: [], logger, ...config });
-    const slow = process.argv.includes('slow');
-    return slow ? { ...server, shutdown: () => new Promise((end) => setTimeout(end, 30_000)) } : server;
+    return config.slow ? { ...server, shutdown: () => new Promise((end) => setTimeout(end, 30_000)) } : server;
   },
 });`;
 
@@ -36,7 +40,7 @@ afterEach(async () => {
 });
 
 function run(env: Record<string, string> = {}, ...args: string[]): Running {
-  const child = spawn(process.execPath, ['--input-type=module', '-e', program, '--', ...args], {
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program, '--', 'main.js', ...args], {
     env,
     stdio: ['pipe', 'pipe', 'pipe', 'ipc'],
   });
@@ -79,7 +83,7 @@ describe('runRoom', () => {
   });
 
   it('exits at once on a second signal', async () => {
-    const room = run({}, 'slow');
+    const room = run({}, '--slow=yes');
     await listening(room);
     room.child.kill('SIGTERM');
     await delay(200);
@@ -99,6 +103,13 @@ describe('runRoom', () => {
       out: '',
       err: `demo: the address ${address} is in use by another process: stop that process or choose another address\n`,
     });
+  });
+
+  it('prints what it reads when asked for help, and nothing else', async () => {
+    const room = run({ BACKSIGHT_DEMO_ADDRESS: 'nowhere' }, '--help');
+    expect(await room.ended).toBe(0);
+    expect(room.output.err).toBe('');
+    expect(room.output.out).toMatch(/^demo: A room of a test\.\n[^]*\n {2}BACKSIGHT_DEMO_ADDRESS\n/);
   });
 
   it('says every problem of its settings on a line of its own', async () => {

@@ -1,13 +1,17 @@
 /** Runs a room as a process: reads its settings, starts it, says where it listens, drains it when told to stop. */
+import { asksForHelp, type CommandLine, usage, withFlags } from './command-line.js';
 import { createLogger, type Logger, type LogLevel } from './logger.js';
 import { describeError } from './read-failure.js';
+import type { Environment } from './settings.js';
 
 /** What a room needs to run. */
-export interface Room<Config extends { readonly logLevel: LogLevel }> {
+export interface Room<Config extends { readonly logLevel: LogLevel }> extends CommandLine {
   /** Its name, as in the layout. */
   readonly name: string;
-  /** Reads its settings; throws what is wrong with them. */
-  readonly config: () => Config;
+  /** The process's environment variables. */
+  readonly environment: Environment;
+  /** Reads its settings from the environment, in which flags are settings; throws what is wrong with them. */
+  readonly config: (environment: Environment) => Config;
   /** Starts it. The signal aborts when the room is told to stop, at the start of the drain. */
   readonly start: (config: Config, context: RoomContext) => Promise<StartedRoom>;
   /** Longest drain, in milliseconds. Default 10,000. */
@@ -32,14 +36,20 @@ export interface StartedRoom {
  * Runs the room until SIGTERM, SIGINT or the end of the channel to a parent that forked it; then drains and exits with
  * code 0. A second signal exits at once. Once the room serves, stdout gets the one line `<name> listening on
  * <address>`, which supervisors wait for. A room that cannot start says why in one sentence on stderr, exit code 1.
+ * `--help` prints what the room reads.
  */
 export async function runRoom<Config extends { readonly logLevel: LogLevel }>(
   room: Room<Config>,
 ): Promise<void> {
   const { name, graceMs = 10_000 } = room;
+  const args = process.argv.slice(2);
+  if (asksForHelp(args)) {
+    process.stdout.write(usage(name, room));
+    return;
+  }
   const stop = stopRequest();
   try {
-    const config = room.config();
+    const config = room.config(withFlags(room.environment, args, room.flags));
     const logger = createLogger({ name, level: config.logLevel });
     const started = await room.start(config, { logger, signal: stop.signal });
     process.stdout.write(`${name} listening on ${started.address}\n`);

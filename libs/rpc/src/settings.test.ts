@@ -6,9 +6,9 @@ const spec = {
   ...roomSettings('policy-torch', '127.0.0.1:7105'),
   model: setting.path('X_MODEL', 'the model folder'),
   tasks: setting.paths('X_TASKS', 'task files', []),
-  threads: setting.integer('X_THREADS', 1, 64, 4),
-  rate: setting.decimal('X_RATE', 0, 1, 0.5),
-  pairing: setting.choice('X_PAIRING', ['merged', 'per-call'], 'merged'),
+  threads: setting.integer('X_THREADS', 'threads', 1, 64, 4),
+  rate: setting.decimal('X_RATE', 'a rate', 0, 1, 0.5),
+  pairing: setting.choice('X_PAIRING', 'a pairing', ['merged', 'per-call'], 'merged'),
   name: setting.maybe(setting.text('X_NAME', 'a name')),
 };
 

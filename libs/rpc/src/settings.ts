@@ -7,6 +7,8 @@ import { type LogLevel, logLevels } from './logger.js';
 export interface Setting<T> {
   /** For example `BACKSIGHT_TOOLS_ADDRESS`. */
   readonly variable: string;
+  /** What it is for, in a line of `--help`. */
+  readonly about: string;
   /** What is expected, to complete the sentence "X must be ...". */
   readonly expected: string;
   /** The value of a text, or undefined when it is not one. */
@@ -68,13 +70,20 @@ export function readSettings(
 
 /** Any text. */
 export function text(variable: string, about: string, fallback?: string): Setting<string> {
-  return { variable, expected: about, parse: (value) => value, ...optional(fallback) };
+  return { variable, about, expected: about, parse: (value) => value, ...optional(fallback) };
 }
 
 /** A whole number in [low, high]. */
-export function integer(variable: string, low: number, high: number, fallback?: number): Setting<number> {
+export function integer(
+  variable: string,
+  about: string,
+  low: number,
+  high: number,
+  fallback?: number,
+): Setting<number> {
   return {
     variable,
+    about,
     expected: `a whole number in [${low}, ${high}]`,
     parse: (value) => (/^-?\d{1,15}$/.test(value) ? within(Number(value), low, high) : undefined),
     ...optional(fallback),
@@ -82,9 +91,16 @@ export function integer(variable: string, low: number, high: number, fallback?: 
 }
 
 /** A number in [low, high]. */
-export function decimal(variable: string, low: number, high: number, fallback?: number): Setting<number> {
+export function decimal(
+  variable: string,
+  about: string,
+  low: number,
+  high: number,
+  fallback?: number,
+): Setting<number> {
   return {
     variable,
+    about,
     expected: `a number in [${low}, ${high}]`,
     parse: (value) => (value.trim() === '' ? undefined : within(Number(value), low, high)),
     ...optional(fallback),
@@ -94,11 +110,13 @@ export function decimal(variable: string, low: number, high: number, fallback?: 
 /** One of a few words. */
 export function choice<const Word extends string>(
   variable: string,
+  about: string,
   words: readonly Word[],
   fallback?: NoInfer<Word>,
 ): Setting<Word> {
   return {
     variable,
+    about,
     expected: `one of ${words.join(', ')}`,
     parse: (value) => words.find((word) => word === value),
     ...optional(fallback),
@@ -106,9 +124,10 @@ export function choice<const Word extends string>(
 }
 
 /** `host:port`. */
-export function address(variable: string, fallback?: string): Setting<string> {
+export function address(variable: string, about: string, fallback?: string): Setting<string> {
   return {
     variable,
+    about,
     expected: 'an address host:port, for example 127.0.0.1:7101',
     parse: (value) => {
       try {
@@ -130,6 +149,7 @@ export function paths(
 ): Setting<readonly string[]> {
   return {
     variable,
+    about,
     expected: about,
     parse: (value) =>
       value
@@ -145,6 +165,7 @@ export function paths(
 export function path(variable: string, about: string, fallback?: string): Setting<string> {
   return {
     variable,
+    about,
     expected: about,
     parse: (value) => resolve(value),
     ...optional(fallback === undefined ? undefined : resolve(fallback)),
@@ -168,10 +189,17 @@ export interface RoomSettings extends SettingsSpec {
 export function roomSettings(room: string, defaultAddress: string): RoomSettings {
   const prefix = `BACKSIGHT_${room.toUpperCase().replaceAll('-', '_')}`;
   return {
-    address: address(`${prefix}_ADDRESS`, defaultAddress),
-    metricsAddress: maybe(address(`${prefix}_METRICS_ADDRESS`)),
-    logLevel: choice(`${prefix}_LOG_LEVEL`, logLevels, 'info'),
-    maxConnectionAgeMs: maybe(integer(`${prefix}_MAX_CONNECTION_AGE_MS`, 1000, 86_400_000)),
+    address: address(`${prefix}_ADDRESS`, 'where it listens; port 0 picks a free one', defaultAddress),
+    metricsAddress: maybe(address(`${prefix}_METRICS_ADDRESS`, 'HTTP address of /metrics and /healthz')),
+    logLevel: choice(`${prefix}_LOG_LEVEL`, 'how much it says on stderr', logLevels, 'info'),
+    maxConnectionAgeMs: maybe(
+      integer(
+        `${prefix}_MAX_CONNECTION_AGE_MS`,
+        'after which callers reconnect, so that they find new replicas',
+        1000,
+        86_400_000,
+      ),
+    ),
   };
 }
 

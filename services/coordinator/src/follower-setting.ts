@@ -6,6 +6,7 @@ export type KnownFollowers = ReadonlyMap<string, readonly string[]>;
 
 export const followersSetting: setting.Setting<KnownFollowers> = {
   variable: 'BACKSIGHT_COORDINATOR_FOLLOWERS',
+  about: 'followers of policies, for recipes that name none',
   expected:
     'addresses policy=follower,follower with a semicolon between policies, for example 127.0.0.1:7101=127.0.0.1:7110,127.0.0.1:7111',
   parse: (text) => {

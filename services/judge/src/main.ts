@@ -1,11 +1,15 @@
 #!/usr/bin/env node
 /** The judge as a process. */
 import { runRoom } from '@backsight/rpc';
-import { readConfig } from './config.js';
+import { readConfig, settings } from './config.js';
 import { startJudge } from './start-judge.js';
 
 await runRoom({
   name: 'judge',
-  config: () => readConfig(process.env, process.argv.slice(2)),
+  about: 'JudgeService, and with tasks the EnvironmentService of coding.',
+  settings,
+  flags: { sandbox: 'BACKSIGHT_SANDBOX' },
+  environment: process.env,
+  config: readConfig,
   start: (config, { logger }) => startJudge(config, logger),
 });

@@ -91,7 +91,9 @@ describe('the judge that cannot start', () => {
     expect(setting.stderr).toContain('judge: BACKSIGHT_SANDBOX must be one of auto,');
     const flag = await runToEnd(main, { env, args: ['--no-sandbox'] });
     expect(flag).toMatchObject({ code: 1, stdout: '' });
-    expect(flag.stderr).toContain('--no-sandbox is no flag of this room');
+    expect(flag.stderr).toContain('--no-sandbox is no flag of this room; --sandbox=... and --help are');
+    const value = await runToEnd(main, { env, args: ['--sandbox=no'] });
+    expect(value.stderr).toContain('judge: BACKSIGHT_SANDBOX must be one of auto,');
     const tasks = join(folder, 'tasks.jsonl');
     await writeFile(tasks, '{"task_id": "a", "prompt": "p", "tests": [{"input": 1, "output": ""}]}\n');
     const task = await runToEnd(main, { env: { ...env, BACKSIGHT_TASKS: tasks } });

@@ -1,19 +1,19 @@
 #!/usr/bin/env node
-/** The policy as a process; `--follow host:port` stands for BACKSIGHT_POLICY_FOLLOW. */
-import { parseArgs } from 'node:util';
+/** The policy as a process. */
 import { readModelTexts } from '@backsight/engine';
 import { loadOrtEngineThread } from '@backsight/engine-ort';
 import { runRoom } from '@backsight/rpc';
 import { adapterOf } from './adapter.js';
-import { readConfig } from './config.js';
+import { readConfig, settings } from './config.js';
 import { startPolicy } from './policy.js';
 
 await runRoom({
   name: 'policy',
-  config: () => {
-    const { follow } = parseArgs({ options: { follow: { type: 'string' } } }).values;
-    return readConfig({ ...process.env, ...(follow !== undefined && { BACKSIGHT_POLICY_FOLLOW: follow }) });
-  },
+  about: 'PolicyService: samples, scores and trains one model on onnxruntime.',
+  settings,
+  flags: { follow: 'BACKSIGHT_POLICY_FOLLOW' },
+  environment: process.env,
+  config: readConfig,
   start: async (config, { logger }) => {
     const { model, checkpoints, keepLast, keepBest } = config;
     const texts = await readModelTexts(model);

@@ -3,14 +3,17 @@
 import { EnvironmentServiceDefinition } from '@backsight/contract/environment';
 import { environmentService } from '@backsight/environment';
 import { runRoom, serve, service } from '@backsight/rpc';
-import { readConfig } from './config.js';
+import { readConfig, settings } from './config.js';
 import { scienceEnvironment } from './science.js';
 import { readTaskFiles } from './task-file.js';
 import { readWorkedExamples, withWorkedExamples } from './worked-examples.js';
 
 await runRoom({
   name: 'science',
-  config: () => readConfig(process.env),
+  about: 'EnvironmentService of multiple-choice questions in the sciences.',
+  settings,
+  environment: process.env,
+  config: readConfig,
   start: async (config, { logger }) => {
     const examples = await readWorkedExamples(config.examples, config.form);
     const read = await readTaskFiles(config.tasks, config.form);

@@ -27,7 +27,7 @@ process.once('SIGINT', () => {
   stop.abort();
 });
 try {
-  const config = readConfig(process.env, sandbox === undefined ? [] : [`--sandbox=${sandbox}`]);
+  const config = readConfig({ ...process.env, ...(sandbox !== undefined && { BACKSIGHT_SANDBOX: sandbox }) });
   const logger = createLogger({ name: 'doctor', level: 'silent' });
   const options = { ...sandboxOptions(config, logger), slots: 1 };
   const diagnosis = await diagnose({

@@ -33,6 +33,7 @@ export function daemonOf(values: SettingValues<typeof dockerSettings>): NamedDae
 function daemonAddress(variable: string): setting.Setting<string> {
   return {
     variable,
+    about: 'the Docker daemon',
     expected: 'a path, unix:///path or tcp://host:port',
     parse: (text) => (isDaemonAddress(text) ? text : undefined),
   };

@@ -12,7 +12,13 @@ export const kubernetesSettings = {
   // Kubernetes' own variables, and those of its tools.
   kubeconfig: setting.maybe(setting.path('KUBECONFIG', 'the path of a kubeconfig')),
   kubernetesHost: setting.maybe(setting.text('KUBERNETES_SERVICE_HOST', 'where the Kubernetes API is')),
-  kubernetesPort: setting.integer('KUBERNETES_SERVICE_PORT', 1, 65_535, 443),
+  kubernetesPort: setting.integer(
+    'KUBERNETES_SERVICE_PORT',
+    'the port of the Kubernetes API',
+    1,
+    65_535,
+    443,
+  ),
   kubernetesNamespace: setting.maybe(
     setting.text('BACKSIGHT_KUBERNETES_NAMESPACE', 'the namespace of the runner pods'),
   ),
@@ -43,11 +49,29 @@ export const kubernetesSettings = {
   kubernetesAppArmor: setting.maybe(
     setting.text('BACKSIGHT_KUBERNETES_APPARMOR_PROFILE', 'an AppArmor profile on the nodes'),
   ),
-  kubernetesCpu: quantitySetting('BACKSIGHT_KUBERNETES_CPU', '1'),
-  kubernetesMemory: quantitySetting('BACKSIGHT_KUBERNETES_MEMORY', '1Gi'),
-  kubernetesSubmissions: setting.integer('BACKSIGHT_KUBERNETES_SUBMISSIONS_PER_POD', 1, 1_000_000, 1000),
-  kubernetesLife: setting.integer('BACKSIGHT_KUBERNETES_POD_LIFE_S', 600, 604_800, 3600),
-  kubernetesStart: setting.integer('BACKSIGHT_KUBERNETES_POD_START_S', 1, 3600, 120),
+  kubernetesCpu: quantitySetting('BACKSIGHT_KUBERNETES_CPU', 'cores of a runner pod', '1'),
+  kubernetesMemory: quantitySetting('BACKSIGHT_KUBERNETES_MEMORY', 'memory of a runner pod', '1Gi'),
+  kubernetesSubmissions: setting.integer(
+    'BACKSIGHT_KUBERNETES_SUBMISSIONS_PER_POD',
+    'submissions after which a pod is replaced',
+    1,
+    1_000_000,
+    1000,
+  ),
+  kubernetesLife: setting.integer(
+    'BACKSIGHT_KUBERNETES_POD_LIFE_S',
+    'longest life of a pod, in seconds',
+    600,
+    604_800,
+    3600,
+  ),
+  kubernetesStart: setting.integer(
+    'BACKSIGHT_KUBERNETES_POD_START_S',
+    'longest wait until a pod runs, in seconds',
+    1,
+    3600,
+    120,
+  ),
 };
 
 /** What the settings say of pods; the rest is for whoever opens the sandbox. */
@@ -96,9 +120,10 @@ function labelValue(name: string): string {
   return middle.replaceAll(/^[^A-Za-z0-9]+|[^A-Za-z0-9]+$/g, '') || 'judge';
 }
 
-function quantitySetting(variable: string, fallback: string): setting.Setting<string> {
+function quantitySetting(variable: string, about: string, fallback: string): setting.Setting<string> {
   return {
     variable,
+    about,
     expected: 'a quantity, for example 500m or 1Gi',
     parse: (text) => (quantity.test(text) ? text : undefined),
     fallback: { value: fallback },
