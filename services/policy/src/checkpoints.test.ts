@@ -1,18 +1,11 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import * as proto from '@backsight/contract/policy';
 import { CheckpointError, UnsupportedError } from '@backsight/engine';
 import { caughtFailure, caughtViolations } from './caught-failure.js';
-import { newScript, scriptedCheckpoint } from './scripted-engine.js';
-import { openScriptedRoom, type ScriptedRoom } from './scripted-room.js';
+import { scriptedCheckpoint } from './scripted-engine.js';
+import { roomOfThisFile } from './scripted-room.js';
 
-let room: ScriptedRoom;
-beforeAll(async () => {
-  room = await openScriptedRoom();
-});
-afterAll(() => room.close());
-beforeEach(() => {
-  room.script = newScript();
-});
+const room = roomOfThisFile();
 
 describe('policyService checkpoints', () => {
   it('saves, restores, lists and exports by name', async () => {

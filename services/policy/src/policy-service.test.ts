@@ -1,17 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import * as proto from '@backsight/contract/policy';
 import { caughtFailure } from './caught-failure.js';
-import { newScript, scriptedCard, untilAborted } from './scripted-engine.js';
-import { openScriptedRoom, type ScriptedRoom, until } from './scripted-room.js';
+import { scriptedCard, untilAborted } from './scripted-engine.js';
+import { openScriptedRoom, roomOfThisFile, until } from './scripted-room.js';
 
-let room: ScriptedRoom;
-beforeAll(async () => {
-  room = await openScriptedRoom();
-});
-afterAll(() => room.close());
-beforeEach(() => {
-  room.script = newScript();
-});
+const room = roomOfThisFile();
 
 async function collect<T>(stream: AsyncIterable<T>): Promise<T[]> {
   const items: T[] = [];

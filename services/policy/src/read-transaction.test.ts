@@ -3,45 +3,28 @@ import * as proto from '@backsight/contract/policy';
 import { caughtViolations } from './caught-failure.js';
 import { readTransaction } from './read-transaction.js';
 import { scriptedCard } from './scripted-engine.js';
+import {
+  commitMessage as commit,
+  exampleForEngine,
+  exampleMessage as next,
+  plan,
+  planMessage as first,
+  streamOf,
+} from './scripted-transaction.js';
 
-const objective = {
-  distillation: { weight: 1, alpha: 0.5, support: { kind: proto.SupportKind.TOP_K_TAIL, k: 20 } },
-};
-const plan = {
-  expectedVersion: 5,
-  objective,
-  teacher: { kind: proto.TeacherKind.EMA, rate: 0.05 },
-  optimizer: { learningRate: 1e-3 },
-  runId: 'run',
-  step: 3,
-};
-const example = { studentPromptIds: [1, 3], teacherPromptIds: [1, 4, 3], completionIds: [9, 2] };
-const first = (change: object = {}) => ({
-  payload: { $case: 'plan' as const, value: { ...plan, ...change } },
-});
-const next = (change: object = {}) => ({
-  payload: { $case: 'example' as const, value: { ...example, ...change } },
-});
-
-async function* stream(messages: readonly object[]): AsyncGenerator<proto.TrainStepRequest> {
-  for (const message of messages) yield await Promise.resolve(proto.TrainStepRequest.fromPartial(message));
-}
 const closed = () => Promise.resolve();
-const read = (...messages: object[]) => readTransaction(stream(messages), scriptedCard, 20, closed);
-const commit = { payload: { $case: 'commit' as const, value: {} } };
+const read = (...messages: object[]) => readTransaction(streamOf(...messages), scriptedCard, 20, closed);
 
 describe('readTransaction', () => {
   it('reads the plan and the examples, with weight 1 where none is set', async () => {
     const change = { advantage: -1, distillationWeight: 0.5, completionLogprobs: [-1, -2], rolloutId: 'r' };
-    const transaction = await read(first({ miniBatches: 2 }), next(), next(change));
-    const weights = { distillationWeight: 1, policyGradientWeight: 1, likelihoodWeight: 1 };
-    const plain = { ...example, ...weights, completionLogprobs: [], advantage: 0, rolloutId: '' };
+    const transaction = await read(first({ miniBatches: 2, runId: 'run', step: 3 }), next(), next(change));
     expect(transaction).toMatchObject({
       runId: 'run',
       step: 3,
       plan: { expectedVersion: 5, miniBatches: 2 },
     });
-    expect(transaction.examples).toEqual([plain, { ...plain, ...change }]);
+    expect(transaction.examples).toEqual([exampleForEngine, { ...exampleForEngine, ...change }]);
   });
 
   it.each<[string, boolean, object[]]>([
@@ -51,7 +34,7 @@ describe('readTransaction', () => {
     ['waits for the word of a caller who has not committed yet', false, [first({ commits: true }), next()]],
   ])('%s', async (_, taken, messages) => {
     const cancelled = () => Promise.reject(new Error('cancelled'));
-    const reading = readTransaction(stream(messages), scriptedCard, 20, cancelled);
+    const reading = readTransaction(streamOf(...messages), scriptedCard, 20, cancelled);
     if (taken) expect((await reading).examples).toHaveLength(1);
     else await expect(reading).rejects.toThrow('cancelled');
   });
@@ -96,10 +79,10 @@ describe('readTransaction', () => {
   it.each<[object, string]>([
     [{ policyGradient: { weight: 1, clipLow: 0.2, clipHigh: 0.2 } }, 'objective.policy_gradient'],
     [
-      { distillation: { ...objective.distillation, importanceCap: 2 } },
+      { distillation: { ...plan.objective.distillation, importanceCap: 2 } },
       'objective.distillation.importance_cap',
     ],
-    [{ ...objective, rolloutImportanceCap: 2 }, 'objective.rollout_importance_cap'],
+    [{ ...plan.objective, rolloutImportanceCap: 2 }, 'objective.rollout_importance_cap'],
   ])('asks for logprobs where %j reads them', async (change, why) => {
     expect(await caughtViolations(() => read(first({ objective: change }), next()))).toEqual([
       `examples[0].completion_logprobs: must be one per completion token, are 0 for 2 tokens; plan.${why} needs them`,

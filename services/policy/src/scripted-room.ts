@@ -1,4 +1,5 @@
 /** A policy over a scripted engine, served and connected to, for tests of its service. */
+import { afterAll, beforeAll, beforeEach } from '@jest/globals';
 import { PolicyServiceDefinition } from '@backsight/contract/policy';
 import { connect, createLogger, type Connection } from '@backsight/rpc';
 import { startPolicy } from './policy.js';
@@ -11,6 +12,33 @@ export interface ScriptedRoom {
   script: Script;
   /** Ends the room; the connection with it. */
   close(): Promise<void>;
+}
+
+/** One room for all tests of a file, which finds a new script before each of them. */
+export function roomOfThisFile(): Pick<ScriptedRoom, 'address' | 'client'> & { readonly script: Script } {
+  let open: ScriptedRoom | undefined;
+  const room = () => {
+    if (open === undefined) throw new Error('The room is open while tests run.');
+    return open;
+  };
+  beforeAll(async () => {
+    open = await openScriptedRoom();
+  });
+  beforeEach(() => {
+    room().script = newScript();
+  });
+  afterAll(() => room().close());
+  return {
+    get address() {
+      return room().address;
+    },
+    get client() {
+      return room().client;
+    },
+    get script() {
+      return room().script;
+    },
+  };
 }
 
 export async function openScriptedRoom(): Promise<ScriptedRoom> {

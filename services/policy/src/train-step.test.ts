@@ -1,52 +1,23 @@
 import net from 'node:net';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import * as proto from '@backsight/contract/policy';
 import { UnsupportedError } from '@backsight/engine';
 import { connect } from '@backsight/rpc';
 import { caughtFailure, caughtViolations } from './caught-failure.js';
-import { newScript, untilAborted } from './scripted-engine.js';
-import { openScriptedRoom, type ScriptedRoom, until } from './scripted-room.js';
+import { untilAborted } from './scripted-engine.js';
+import { roomOfThisFile, until } from './scripted-room.js';
+import {
+  commitMessage as commit,
+  exampleForEngine,
+  exampleMessage as next,
+  plannedForEngine,
+  planMessage as first,
+  streamOf,
+} from './scripted-transaction.js';
 
-let room: ScriptedRoom;
-beforeAll(async () => {
-  room = await openScriptedRoom();
-});
-afterAll(() => room.close());
-beforeEach(() => {
-  room.script = newScript();
-});
+const room = roomOfThisFile();
 
-const objective = {
-  distillation: {
-    weight: 1,
-    alpha: 0.5,
-    support: { kind: proto.SupportKind.TOP_K_TAIL, k: 20 },
-    granularity: proto.Granularity.LOGIT,
-  },
-  aggregation: proto.Aggregation.TOKEN_MEAN,
-};
-const teacher = { kind: proto.TeacherKind.EMA, rate: 0.05, cadence: proto.TeacherCadence.BATCH };
-const plan = { expectedVersion: 5, objective, teacher, optimizer: { learningRate: 1e-3 } };
-const example = {
-  studentPromptIds: [1, 3],
-  teacherPromptIds: [1, 4, 3],
-  completionIds: [9, 2],
-  rolloutId: 'r',
-};
-const first = (change: object = {}) => ({
-  payload: { $case: 'plan' as const, value: { ...plan, ...change } },
-});
-const next = (change: object = {}) => ({
-  payload: { $case: 'example' as const, value: { ...example, ...change } },
-});
-
-const commit = { payload: { $case: 'commit' as const, value: {} } };
-
-type Messages = Parameters<ScriptedRoom['client']['trainStep']>[0];
-async function* stream(...messages: object[]): Messages {
-  for (const message of messages) yield await Promise.resolve(message);
-}
-const train = (...messages: object[]) => room.client.trainStep(stream(...messages));
+const train = (...messages: object[]) => room.client.trainStep(streamOf(...messages));
 
 describe('policyService trainStep', () => {
   it('hands the whole transaction to the engine and reports what it did', async () => {
@@ -55,34 +26,16 @@ describe('policyService trainStep', () => {
     expect(answer).toMatchObject({ version: 7, metrics: { 'actor/entropy': 0.25 } });
     expect(answer.steps).toHaveLength(2);
     expect(answer.durations).toEqual([{ phase: 'teacher', duration: { seconds: 1, nanos: 250_000_000 } }]);
-    const weights = { distillationWeight: 1, policyGradientWeight: 1, likelihoodWeight: 1 };
-    const taken = { ...example, ...weights, completionLogprobs: [], advantage: 0 };
     expect(room.script.trained).toEqual([
       {
-        plan: {
-          expectedVersion: 5,
-          objective: {
-            distillation: {
-              weight: 1,
-              alpha: 0.5,
-              support: { kind: 'top-k-tail', k: 20 },
-              granularity: 'logit',
-            },
-            aggregation: 'token-mean',
-            temperature: 1,
-          },
-          teacher: { kind: 'ema', rate: 0.05, cadence: 'batch' },
-          optimizer: { learningRate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 },
-          miniBatches: 2,
-          shuffleSeed: 8,
-        },
-        examples: [taken, { ...taken, advantage: -1, distillationWeight: 0.5 }],
+        plan: { ...plannedForEngine, ...change },
+        examples: [exampleForEngine, { ...exampleForEngine, advantage: -1, distillationWeight: 0.5 }],
       },
     ]);
   });
 
   it('refuses a plan at once, while the caller is still sending', async () => {
-    async function* slow(): Messages {
+    async function* slow(): Parameters<typeof room.client.trainStep>[0] {
       yield first({ optimizer: undefined });
       await new Promise((resolve) => setTimeout(resolve, 20_000).unref());
     }
@@ -131,7 +84,7 @@ describe('policyService trainStep', () => {
 
   it('takes nothing from a stream that the caller cancels', async () => {
     const controller = new AbortController();
-    async function* cancelled(): Messages {
+    async function* cancelled(): Parameters<typeof room.client.trainStep>[0] {
       yield first();
       yield next();
       setTimeout(() => {
@@ -160,7 +113,7 @@ describe('policyService trainStep', () => {
     const lossy = connect(proto.PolicyServiceDefinition, `127.0.0.1:${String(address.port)}`, {
       retry: false,
     });
-    async function* broken(): Messages {
+    async function* broken(): Parameters<typeof room.client.trainStep>[0] {
       yield first();
       yield next();
       setTimeout(() => {
@@ -177,7 +130,7 @@ describe('policyService trainStep', () => {
 
   it('stops the engine when the caller gives up after closing the stream', async () => {
     room.script.pause = untilAborted(room.script);
-    const call = room.client.trainStep(stream(first(), next()), { deadlineMs: 80 });
+    const call = room.client.trainStep(streamOf(first(), next()), { deadlineMs: 80 });
     expect((await caughtFailure(() => call)).code).toBe('DEADLINE_EXCEEDED');
     await until(() => room.script.aborted === 1);
     expect(room.script.trained).toEqual([]);
@@ -187,7 +140,7 @@ describe('policyService trainStep', () => {
     room.script.pause = untilAborted(room.script);
     const controller = new AbortController();
     const held = Array.from({ length: 4 }, () =>
-      caughtFailure(() => room.client.trainStep(stream(first(), next()), { signal: controller.signal })),
+      caughtFailure(() => room.client.trainStep(streamOf(first(), next()), { signal: controller.signal })),
     );
     await until(() => room.script.waiting === 4);
     expect(await caughtFailure(() => train(first(), next()))).toMatchObject({

@@ -2,35 +2,15 @@ import { describe, expect, it } from '@jest/globals';
 import * as proto from '@backsight/contract/policy';
 import { caughtViolations } from './caught-failure.js';
 import { scriptedCard } from './scripted-engine.js';
+import { plan, plannedForEngine } from './scripted-transaction.js';
 import { unpackPlan } from './unpack-plan.js';
 
-const objective = {
-  distillation: { weight: 1, alpha: 0.5, support: { kind: proto.SupportKind.TOP_K_TAIL, k: 20 } },
-};
-const teacher = { kind: proto.TeacherKind.EMA, rate: 0.05 };
-const plan = { expectedVersion: 5, objective, teacher, optimizer: { learningRate: 1e-3 } };
 const unpack = (change: object) =>
   unpackPlan(proto.TrainPlan.fromPartial({ ...plan, ...change }), scriptedCard);
 
 describe('unpackPlan', () => {
   it('takes the default of the contract for everything unset', () => {
-    expect(unpack({ shuffleSeed: 8 })).toEqual({
-      expectedVersion: 5,
-      objective: {
-        distillation: {
-          weight: 1,
-          alpha: 0.5,
-          support: { kind: 'top-k-tail', k: 20 },
-          granularity: 'logit',
-        },
-        aggregation: 'token-mean',
-        temperature: 1,
-      },
-      teacher: { kind: 'ema', rate: 0.05, cadence: 'batch' },
-      optimizer: { learningRate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 },
-      miniBatches: 1,
-      shuffleSeed: 8,
-    });
+    expect(unpack({ shuffleSeed: 8 })).toEqual({ ...plannedForEngine, shuffleSeed: 8 });
   });
 
   it('reads every setting', () => {
@@ -112,7 +92,7 @@ describe('unpackPlan', () => {
         miniBatches: 0,
         objective: {
           distillation: {
-            ...objective.distillation,
+            ...plan.objective.distillation,
             alpha: 1.5,
             support: { kind: proto.SupportKind.TOP_K_TAIL, k: 101 },
           },

@@ -1,13 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { DataType } from '@backsight/contract/policy';
 import { caughtFailure } from '../caught-failure.js';
-import { openScriptedRoom, type ScriptedRoom } from '../scripted-room.js';
+import { roomOfThisFile } from '../scripted-room.js';
 
-let room: ScriptedRoom;
-beforeAll(async () => {
-  room = await openScriptedRoom();
-});
-afterAll(() => room.close());
+const room = roomOfThisFile();
 
 describe('policyService pullWeights', () => {
   const pull = (request: object) =>
