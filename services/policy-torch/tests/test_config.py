@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from policy_torch.adapter import FreshAdapter, StoredAdapter
-from policy_torch.config import PolicyConfig, SettingsError, read_config
+from policy_torch.config import PolicyConfig, SettingsError, read_config, usage
 
 
 def config(**variables: str) -> PolicyConfig:
@@ -56,3 +60,24 @@ def test_a_drain_saves_under_a_name_or_not_at_all() -> None:
     assert config().stop_checkpoint == "stopped"
     assert config(STOP_CHECKPOINT="at-the-end").stop_checkpoint == "at-the-end"
     assert config(STOP_CHECKPOINT="none").stop_checkpoint is None
+
+
+def test_help_names_every_variable_that_is_read() -> None:
+    source = inspect.getsource(sys.modules["policy_torch.config"])
+    named = set(re.findall(r'"(BACKSIGHT_[A-Z_]+)"', source))
+    assert set(re.findall(r"^  (BACKSIGHT_[A-Z_]+)$", usage(), re.MULTILINE)) == named
+    assert "\n  BACKSIGHT_DEVICE\n      one of auto, cpu, cuda; default auto\n" in usage()
+
+
+@pytest.mark.parametrize(
+    ("argument", "code", "said", "complained"),
+    [
+        ("--help", 0, usage(), ""),
+        ("--nothing", 1, "", "policy: --nothing is no flag of this room; --help is\n"),
+    ],
+)
+def test_the_command_line_offers_help_alone(argument: str, code: int, said: str, complained: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "policy_torch", argument], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (code, said, complained)

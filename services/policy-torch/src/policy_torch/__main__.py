@@ -13,7 +13,7 @@ import time
 import torch
 
 from policy_torch.checkpoint import CheckpointInfo, Retention
-from policy_torch.config import PolicyConfig, SettingsError, read_config
+from policy_torch.config import PolicyConfig, SettingsError, read_config, usage
 from policy_torch.core import Core, CoreOptions, Save, local_rank
 from policy_torch.engine import Engine
 from policy_torch.errors import CheckpointError, UnsupportedError
@@ -28,7 +28,13 @@ log = logging.getLogger("policy_torch")
 
 def main() -> int:
     """Exit code 0 after a drain; 1 with one sentence per problem on stderr."""
+    arguments = sys.argv[1:]
+    if {"-h", "--help"} & set(arguments):
+        print(usage(), end="")
+        return 0
     try:
+        if arguments:
+            raise SettingsError("\n".join(f"{each} is no flag of this room; --help is" for each in arguments))
         config = read_config(os.environ)
         log_to_stderr(config.log_level)
         return _work(config)

@@ -53,8 +53,23 @@ class PolicyConfig:
 def read_config(environment: Mapping[str, str]) -> PolicyConfig:
     """Reads and checks every variable; raises SettingsError with one line per problem. An empty variable counts as unset."""
     reader = _Reader(environment)
+    config = _read(reader)
+    if reader.problems:
+        raise SettingsError("\n".join(reader.problems))
+    return config
+
+
+def usage() -> str:
+    """What `--help` prints: every variable, what it must be, and what it is when unset."""
+    reader = _Reader({})
+    _read(reader)
+    head = ["policy: PolicyService on PyTorch.", "", "  -h, --help  prints this", ""]
+    return "\n".join([*head, "Settings, as environment variables; README.md says what each is for:", *reader.told, ""])
+
+
+def _read(reader: _Reader) -> PolicyConfig:
     cores = min(os.cpu_count() or 1, 16)
-    config = PolicyConfig(
+    return PolicyConfig(
         model=reader.required("BACKSIGHT_MODEL", "the Hugging Face folder of the model", _path, Path()),
         checkpoints=reader.read("BACKSIGHT_CHECKPOINTS", "a folder", _path, Path("checkpoints").resolve()),
         address=reader.read(
@@ -78,9 +93,6 @@ def read_config(environment: Mapping[str, str]) -> PolicyConfig:
         stop_checkpoint=reader.stop_checkpoint("BACKSIGHT_STOP_CHECKPOINT", "stopped"),
         group_timeout_s=reader.integer("BACKSIGHT_GROUP_TIMEOUT_SECONDS", 1, 86_400, 600),
     )
-    if reader.problems:
-        raise SettingsError("\n".join(reader.problems))
-    return config
 
 
 def _adapter(reader: _Reader) -> AdapterSource | None:
@@ -106,9 +118,13 @@ class _Reader:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
         self.problems: list[str] = []
+        #: What has been asked for: lines for `--help`.
+        self.told: list[str] = []
 
     def read(self, variable: str, expected: str, parse: Callable[[str], T | None], fallback: T) -> T:
         text = self._environment.get(variable, "")
+        default = f"; default {fallback}" if isinstance(fallback, (str, int, float)) and fallback else ""
+        self.told += [f"  {variable}", f"      {expected}{default}"]
         if not text:
             return fallback
         value = parse(text)
