@@ -11,7 +11,7 @@ afterEach(async () => {
   house = undefined;
 });
 
-describe('a run over a real policy and two followers', () => {
+describe('a run over a real policy and its followers', () => {
   it('goes on when a follower is killed, and uses it again when it is back', async () => {
     house = await openRealHouse({ PATH: process.env['PATH'] }, { followers: 2 });
     const { run } = await house.client.createRun({ recipeYaml: house.recipe({ steps: STEPS }) });
@@ -50,5 +50,30 @@ describe('a run over a real policy and two followers', () => {
     // The policy itself sampled nothing.
     expect(house.log('coordinator')).toContain('a follower is away');
     expect(ofKind(events, 'warning').map(({ code }) => code)).not.toContain('followers-behind');
+  }, 90_000);
+
+  it('asks again for those completions alone that a follower owed when it was killed', async () => {
+    house = await openRealHouse({ PATH: process.env['PATH'] }, { followers: 1 });
+    // So hot that any token is as likely as any other: some completions end at once, and most are long.
+    const sampling = { maxTokens: 120, temperature: 100 };
+    const { run } = await house.client.createRun({ recipeYaml: house.recipe({ steps: 1, sampling }) });
+    const { runId } = run!;
+    const events = [];
+    for await (const { event } of house.client.watchRun({ runId })) {
+      if (event === undefined) continue;
+      events.push(event);
+      const { kind } = event;
+      if (kind?.$case === 'phaseProgress' && kind.value.phase === 'rollout')
+        if (kind.value.done === 1) await house.kill('follower-1');
+    }
+    expect(ofKind(events, 'stateChanged').at(-1)).toEqual({ state: RunState.SUCCEEDED, failure: '' });
+    const [step] = ofKind(events, 'stepFinished');
+    const owed = step?.metrics['followers/asked_again'] ?? 0;
+    expect(owed).toBeGreaterThan(0);
+    expect(step?.metrics['followers/share']).toBeCloseTo(1 - owed / 48, 12);
+    expect(owed).toBeLessThan(48);
+    const { rollouts } = await house.client.listRollouts({ runId, pageSize: 200 });
+    expect(new Set(rollouts.map(({ rolloutId }) => rolloutId)).size).toBe(48);
+    expect(rollouts).toHaveLength(48);
   }, 90_000);
 });
