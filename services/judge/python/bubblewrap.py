@@ -10,7 +10,6 @@ import fcntl
 import marshal
 import os
 import py_compile
-import shutil
 import sys
 from typing import NoReturn
 
@@ -76,6 +75,8 @@ def _above(descriptor: int) -> int:
 
 def copy_modules(folder: str) -> None:
     """Compiles these modules to where the slot's user can read them: compiling costs half a start."""
+    import shutil  # not above: it loads libraries, which every sandbox would have to map
+
     shutil.copy(native.DRIVER_FILE, folder)
     for name in os.listdir(_OWN):
         module, extension = os.path.splitext(name)

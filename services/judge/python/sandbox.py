@@ -11,9 +11,7 @@ import marshal
 import math
 import os
 import select
-import shutil
 import signal
-import tempfile
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -81,6 +79,8 @@ class Sandbox:
         keep = self._sandboxes.keep
         folder = keep.folder
         if not keep.isolated:
+            import tempfile  # not above: it loads libraries, which every sandbox would have to map
+
             folder = self._folder = tempfile.mkdtemp(dir=keep.folder)
         if self._groups:
             self._groups.restrict(self._limits)
@@ -183,6 +183,8 @@ class Sandbox:
             self._channel.close()
             self._channel = None
         if self._folder is not None:
+            import shutil
+
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
@@ -377,9 +379,10 @@ def _trouble(message: str) -> dict[str, Any]:
 
 def _map_user(proc: int, pid: int) -> None:
     """Gives a new user namespace one user: an ordinary one inside, this process's own outside."""
-    for name, text in (("setgroups", "deny"), ("uid_map", "1000 0 1"), ("gid_map", "1000 0 1")):
+    # Setting groups is denied already: it was in the namespace that this one came from.
+    for name in ("uid_map", "gid_map"):
         file = os.open(f"{pid}/{name}", os.O_WRONLY, dir_fd=proc)
-        os.write(file, text.encode())
+        os.write(file, b"1000 0 1")
         os.close(file)
 
 

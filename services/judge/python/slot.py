@@ -18,10 +18,8 @@ from __future__ import annotations
 import gc
 import json
 import os
-import shutil
 import signal
 import sys
-import tempfile
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -43,6 +41,7 @@ from program import prepare_interpreter
 from sandbox import Sandboxes
 from warden import Keep
 
+_TEMPORARY = "/tmp"
 _FOLDER_BYTES = 16 << 20
 _FOLDER_FILES = 1024
 _NAMESPACES = (
@@ -92,6 +91,7 @@ class Options:
 
 def main(options: Options) -> None:
     """Prepares, says so, serves until standard input ends."""
+    os.environ.pop("LD_BIND_NOW", None)  # for this process alone
     # A terminal's Ctrl-C, and the end of a whole service, reach the judge as well, which ends us in order.
     for everybodys in (signal.SIGINT, signal.SIGTERM):
         signal.signal(everybodys, signal.SIG_IGN)
@@ -146,7 +146,7 @@ def main(options: Options) -> None:
         if groups is not None:
             groups.remove()
         if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+            _clear_away(folder)
 
 
 def _make_groups() -> tuple[hierarchy.ControlGroups | None, str | None]:
@@ -166,7 +166,7 @@ def _read_groups() -> SlotGroups:
 
 def _make_folder(mode: int) -> str:
     """A folder of the machine's for this slot alone."""
-    folder = os.path.join(tempfile.gettempdir(), own_name())
+    folder = os.path.join(_TEMPORARY, own_name())
     os.mkdir(folder)
     os.chmod(folder, mode)
     take(folder)
@@ -175,10 +175,16 @@ def _make_folder(mode: int) -> str:
 
 def _clear_folders() -> None:
     """Clears away the folders of dead slots."""
-    parent = tempfile.gettempdir()
+    parent = _TEMPORARY
     for folder in (os.path.join(parent, name) for name in os.listdir(parent)):
         if is_abandoned(folder):
-            shutil.rmtree(folder, ignore_errors=True)
+            _clear_away(folder)
+
+
+def _clear_away(folder: str) -> None:
+    import shutil  # not above: it loads libraries, which every sandbox would have to map
+
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _isolate(options: Options, rootless: bool, groups: SlotGroups | None) -> Sandboxes:

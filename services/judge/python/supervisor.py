@@ -2,10 +2,11 @@
 
 It sees submissions, so it never forks; the zygote clones the sandboxes. Expected outputs never come here either: the
 judge compares. A request is `{"language", "limits", "arguments", "sourceBytes", "artefactBytes",
-"files": [{"path", "bytes"}], "runs": [{"kind", "bytes"}]}` followed by those bytes; the answers are the events
-`compiled`, with the artefact where there is a new one, or `compileError`, then `ran` per run, then `done`; or `failed`,
-with a message, where the sandbox itself went wrong. `{"abandon": true}` meanwhile kills the submission, which is then
-answered by `abandoned`; a run of kind `dialogue` says and hears more (dialogue.py).
+"files": [{"path", "bytes"}], "runs": [{"kind", "bytes"}], "announce"}` followed by those bytes; the answers are the
+events `compiled`, where there is a new artefact, nothing to run, or it is to be announced, or `compileError`, then `ran`
+per run; or `failed`, with a message, where the sandbox itself went wrong. `{"abandon": true}` meanwhile kills the submission, which is then answered
+by `abandoned`; a run of kind `dialogue` says and hears more (dialogue.py). The last answer says `"over": true`, once
+nothing of the submission is left: for most, it is the only one.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from limits import Limits
 from sandbox import Sandbox, SandboxFailed, Sandboxes
 from submission import Run, Submission
 
+# A header, and the bytes that it announces.
+Answer = tuple[dict[str, Any], list[bytes]]
+
 
 def serve(requests: int, answers: int, zygote: Channel, sandboxes: Sandboxes) -> None:
     """Serves the judge until it closes the pipe."""
@@ -31,15 +35,16 @@ def serve(requests: int, answers: int, zygote: Channel, sandboxes: Sandboxes) ->
             if skip(requests, header):
                 continue  # too late: that submission was answered
             blobs = _Blobs(requests, header)
+            blobs_of_last: list[bytes] = []
             try:
-                last = _judge(answers, requests, header, blobs, zygote, sandboxes)
+                last, blobs_of_last = _judge(answers, requests, header, blobs, zygote, sandboxes)
             except Abandoned as abandoned:
                 if not abandoned.heard:
                     wire.read_header(requests)  # the word that said so
                 last = {"event": "abandoned"}
             except (SandboxFailed, OSError) as error:
                 last = {"event": "failed", "message": str(error)}
-            wire.write_frame(answers, last)
+            wire.write_frame(answers, {**last, "over": True}, *blobs_of_last)
         except wire.Ended:
             return
 
@@ -62,8 +67,8 @@ def _judge(
     blobs: _Blobs,
     zygote: Channel,
     sandboxes: Sandboxes,
-) -> dict[str, Any]:
-    """Runs the submission, in as many sandboxes as it spoils; the last event."""
+) -> Answer:
+    """Runs the submission, in as many sandboxes as it spoils; the last answer, which the caller gives."""
     submission = blobs.submission
     limits = LANGUAGES[submission.language].widen(Limits.parse(header["limits"]))
     if LANGUAGES[submission.language].compiled and not submission.artefact:
@@ -72,31 +77,32 @@ def _judge(
         trouble = _start(compiler, replace(submission, files=[]))
         compiler.end()
         if trouble is not None:
-            return _refuse(answers, trouble)
+            return _refusal(trouble)
         submission = replace(submission, artefact=compiler.artefact)
+    made = submission.artefact if not blobs.submission.artefact else b""
     done = 0
     while True:
         sandbox = Sandbox(requests, zygote, sandboxes, limits)
         try:
             trouble = _start(sandbox, submission)
             if trouble is not None:
-                return _refuse(answers, trouble)
-            if done == 0:
-                made = submission.artefact if not blobs.submission.artefact else b""
-                wire.write_frame(answers, {"event": "compiled", "artefactBytes": len(made)}, made)
+                return _refusal(trouble)
+            if not blobs.runs:
+                return _preparation(made)
+            if done == 0 and (made or header["announce"]):
+                _give(answers, _preparation(made))
             while True:
-                if done == len(blobs.runs):
-                    return {"event": "done"}
                 kind, payload = blobs.runs[done]
                 run = sandbox.run(kind, payload, Dialogue(requests, answers) if kind == "dialogue" else None)
-                _tell(answers, done, run)
+                ending = _ending(done, run)
                 done += 1
+                if done == len(blobs.runs):
+                    return ending
+                _give(answers, ending)
                 if not run.clean:
                     break
         finally:
             sandbox.end()
-        if done == len(blobs.runs):
-            return {"event": "done"}
 
 
 def _start(sandbox: Sandbox, submission: Submission) -> dict[str, Any] | None:
@@ -109,12 +115,20 @@ def _start(sandbox: Sandbox, submission: Submission) -> dict[str, Any] | None:
         raise
 
 
-def _refuse(answers: int, trouble: dict[str, Any]) -> dict[str, Any]:
-    wire.write_frame(answers, {"event": "compileError", "error": trouble})
-    return {"event": "done"}
+def _give(answers: int, answer: Answer) -> None:
+    header, blobs = answer
+    wire.write_frame(answers, header, *blobs)
 
 
-def _tell(answers: int, index: int, run: Run) -> None:
+def _refusal(trouble: dict[str, Any]) -> Answer:
+    return {"event": "compileError", "error": trouble}, []
+
+
+def _preparation(made: bytes) -> Answer:
+    return {"event": "compiled", "artefactBytes": len(made)}, [made]
+
+
+def _ending(index: int, run: Run) -> Answer:
     outputs = [bytes(output) for output in run.outputs]
     header = {
         "event": "ran",
@@ -127,4 +141,4 @@ def _tell(answers: int, index: int, run: Run) -> None:
         "peakBytes": run.peak_bytes,
         **dict(zip(("stdoutBytes", "stderrBytes", "reportBytes"), map(len, outputs), strict=True)),
     }
-    wire.write_frame(answers, header, *outputs)
+    return header, outputs

@@ -46,6 +46,14 @@ MACHINE = os.uname().machine
 _NUMBERS = {"x86_64": (56, 155), "aarch64": (220, 41)}
 SUPPORTED = MACHINE in _NUMBERS
 
+
+
+class _FilterProgram(ctypes.Structure):
+    """struct sock_fprog. Made once: a sandbox that made the class anew would copy fifty pages of memory for it."""
+
+    _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p)]
+
+
 # PyDLL keeps the interpreter lock over the call: after a raw clone the child must find it held.
 _libc = ctypes.PyDLL(None, use_errno=True)
 
@@ -143,12 +151,7 @@ def no_new_privileges() -> None:
 def install_filter(program: bytes) -> None:
     """Installs a classic BPF program as the system-call filter of this process and all its children."""
 
-    class FilterProgram(ctypes.Structure):
-        """struct sock_fprog."""
-
-        _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p)]
-
-    fprog = FilterProgram(len(program) // 8, program)
+    fprog = _FilterProgram(len(program) // 8, program)
     _call("seccomp", _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(fprog), 0, 0))
 
 

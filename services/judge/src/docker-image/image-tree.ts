@@ -1,6 +1,8 @@
 /** Lays out the file tree of the sandbox's image: toolchains of this machine, and this room's modules. */
-import { copyFile, cp, lstat, mkdir, readlink, realpath, symlink, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { copyFile, cp, lstat, mkdir, readlink, realpath, symlink, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import type { Toolchain } from '../sandbox/find-toolchains.js';
 import {
   isModule,
@@ -11,6 +13,7 @@ import {
 } from '../sandbox/docker/image.js';
 import { filesOf, withoutLinkedFolders } from './toolchain-files.js';
 
+const run = promisify(execFile);
 /** Folders that many systems keep as links into /usr. */
 const linked = ['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32'];
 const mountPoints = ['dev', 'etc', 'proc', 'sys', 'tmp'];
@@ -34,12 +37,19 @@ export async function layOut(folder: string, toolchains: readonly Toolchain[]): 
       recursive: true,
       filter: (source) => source === join(roomFolder, name) || isModule(source),
     });
+  if (python !== undefined) await compileModules(python.path, join(folder, 'judge/python'));
   const image: SandboxImage = {
     modules: await modulesDigest(),
     toolchains: toolchains.map(({ runs, ...rest }) => ({ ...rest, runs: [...runs] })),
   };
   await writeFile(join(folder, 'judge/image.json'), `${JSON.stringify(image, undefined, 2)}\n`);
   return image;
+}
+
+/** Compiles them beside themselves: a slot starts in half the time, and with less memory for its sandboxes to copy. */
+async function compileModules(python: string, folder: string): Promise<void> {
+  const how = ['--invalidation-mode', 'unchecked-hash', '-q', '-d', '/judge/python'];
+  await run(python, ['-I', '-S', '-m', 'compileall', ...how, folder], { env: {} });
 }
 
 /** Copies a file to where it really is, and the links on the way to it. */
@@ -56,6 +66,8 @@ async function lay(path: string, folder: string, laid: Set<string>): Promise<voi
     await symlink(await readlink(place), target);
   } else {
     await copyFile(place, target);
+    // Python takes a compiled module for its source's only as long as their times say so.
+    await utimes(target, stat.atime, stat.mtime);
   }
 }
 

@@ -157,16 +157,18 @@ function standConduct(candidate: Candidate): void {
 
   it('kills the whole tree at once when the caller goes away, and is ready for the next', async () => {
     const gone = new AbortController();
-    const source = 'import os, time\nfor _ in range(3): os.fork()\nprint("up", flush=True)\ntime.sleep(60)';
+    const source = 'import os, time\nif input() == "stay":\n for _ in range(3): os.fork()\n time.sleep(60)';
+    const inputs = ['leave\n', 'stay\n'].map((text) => Buffer.from(text));
     const job = {
       language: 'python',
       source,
       files: [],
-      runs: [{ kind: 'stdio' as const, input: Buffer.alloc(0) }],
+      runs: inputs.map((input) => ({ kind: 'stdio' as const, input })),
       limits: { ...trialLimits, wallMs: 60_000 },
     };
     const events = sandbox.execute(job, gone.signal);
     expect((await events.next()).value).toEqual({ kind: 'compiled' });
+    expect((await events.next()).value).toMatchObject({ kind: 'ran', run: 0 });
     const rest = events.next();
     await new Promise((resolve) => setTimeout(resolve, 200));
     const aborted = performance.now();

@@ -81,7 +81,7 @@ export interface RunLimits {
   readonly processes: number;
 }
 
-/** What a sandbox tells: first how the preparation went, then one ending per run. */
+/** What a sandbox tells: first how the preparation went, at the latest with the first run's ending; then one ending per run. */
 export type SandboxEvent =
   | { readonly kind: 'compiled' }
   /** The last event: nothing was run. */

@@ -13,13 +13,15 @@ export interface SlotChannel {
   kill(): void;
 }
 
-/** All that a slot, and so a program, may see of an environment. */
+/** All that a slot may see of an environment; its programs see all but the last, which slot.py drops. */
 export const slotEnvironment = {
   PATH: '/usr/bin:/bin',
   HOME: '/tmp',
   LANG: 'C.UTF-8',
   TZ: 'UTC',
   PYTHONHASHSEED: '0',
+  // What its sandboxes call is found once, when it starts, and not in every one of them anew.
+  LD_BIND_NOW: '1',
 };
 
 /** The folder of this room's Python on this machine: beside `src` and `dist` alike. */

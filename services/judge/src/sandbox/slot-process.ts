@@ -2,7 +2,8 @@
 import { z } from 'zod';
 import { encodeFrame, FrameReader } from './frames.js';
 import { NoSandbox, type RunEnding, SandboxFailure } from './sandbox.js';
-import type { SandboxEvent, SandboxJob, SandboxRun } from './sandbox.js';
+import { encodeJob } from './job-frame.js';
+import type { SandboxEvent, SandboxJob } from './sandbox.js';
 import { ownPythonFolder, type SlotChannel, slotCommand, spawnSlot } from './slot-channel.js';
 
 /**
@@ -48,8 +49,10 @@ const greeting = z.union([
 export type SlotTier = 'container' | 'control-groups' | 'namespaces' | 'none';
 
 const size = z.int().min(0);
+/** Whether nothing of the submission is left, and nothing more comes. */
+const over = z.boolean().default(false);
 const message = z.discriminatedUnion('event', [
-  z.object({ event: z.literal('compiled'), artefactBytes: size }),
+  z.object({ event: z.literal('compiled'), artefactBytes: size, over }),
   z.object({ event: z.literal('listening') }),
   z.object({ event: z.literal('wrote'), bytes: size }),
   z.object({
@@ -68,8 +71,8 @@ const message = z.discriminatedUnion('event', [
     stdoutBytes: size,
     stderrBytes: size,
     reportBytes: size,
+    over,
   }),
-  z.object({ event: z.literal('done') }),
   z.object({ event: z.literal('abandoned') }),
   z.object({ event: z.literal('failed'), message: z.string() }),
 ]);
@@ -78,6 +81,12 @@ const message = z.discriminatedUnion('event', [
 export interface Artefact {
   readonly known: Uint8Array | undefined;
   readonly keep: (artefact: Uint8Array) => void;
+}
+
+/** What a slot tells at once; no event where the submission was abandoned. */
+interface Told {
+  readonly event: SandboxEvent | { readonly kind: 'listening' } | undefined;
+  readonly over: boolean;
 }
 
 /** A running slot. */
@@ -132,15 +141,20 @@ export class SlotProcess {
     return this.alive;
   }
 
-  /** As Sandbox.execute, one job at a time. */
+  /**
+   * As Sandbox.execute, one job at a time. With `announce` it tells of the preparation before the first run, and not with
+   * its ending: for those to whom the slot may be lost with its program.
+   */
   async *execute(
     job: SandboxJob,
     signal: AbortSignal,
     artefact: Artefact,
+    announce = false,
   ): AsyncGenerator<SandboxEvent, void, void> {
     signal.throwIfAborted();
-    this.channel.requests.write(encodeJob(job, artefact.known ?? Buffer.alloc(0)));
+    this.channel.requests.write(encodeJob(job, artefact.known ?? Buffer.alloc(0), announce));
     let finished = false;
+    let prepared = false;
     let ended = false; // the run, to which nothing is to be said any more
     const abandon = (): void => {
       if (finished || !this.alive) return;
@@ -158,20 +172,22 @@ export class SlotProcess {
     );
     try {
       for (;;) {
-        const event = await this.next(artefact.keep);
-        if (event === undefined) {
-          finished = true;
-          signal.throwIfAborted();
-          return;
-        }
+        const { event, over } = await this.next(artefact.keep);
+        finished = over;
         signal.throwIfAborted();
+        if (event === undefined) return;
+        if (event.kind === 'ran') ended = true;
+        if (event.kind === 'compiled' || event.kind === 'compile-error') prepared = true;
+        // Where something runs, and there is no new artefact, the slot says nothing of it.
+        if (!prepared) yield { kind: 'compiled' };
+        prepared = true;
         if (event.kind === 'listening') {
           const [run] = job.runs;
           if (run?.kind === 'dialogue') void this.speak(run.incoming, () => ended || !this.alive);
-          continue;
+        } else {
+          yield event;
         }
-        if (event.kind === 'ran') ended = true;
-        yield event;
+        if (over) return;
       }
     } catch (error) {
       if (error instanceof SandboxFailure && this.alive) finished = true;
@@ -214,26 +230,23 @@ export class SlotProcess {
     if (!over()) this.channel.requests.write(encodeFrame({ hush: true }));
   }
 
-  /** The next event; undefined after the last one. */
-  private async next(
-    keep: Artefact['keep'],
-  ): Promise<SandboxEvent | { readonly kind: 'listening' } | undefined> {
+  /** What the slot tells next. */
+  private async next(keep: Artefact['keep']): Promise<Told> {
     const header = await this.read();
     switch (header.event) {
-      case 'done':
       case 'abandoned':
-        return undefined;
+        return { event: undefined, over: true };
       case 'failed':
         throw new SandboxFailure(header.message);
       case 'compiled':
         if (header.artefactBytes > 0) keep(Buffer.from(await this.reader.readBytes(header.artefactBytes)));
-        return { kind: 'compiled' };
+        return { event: { kind: 'compiled' }, over: header.over };
       case 'compileError':
-        return { kind: 'compile-error', error: header.error };
+        return { event: { kind: 'compile-error', error: header.error }, over: true };
       case 'listening':
-        return { kind: 'listening' };
+        return { event: { kind: 'listening' }, over: false };
       case 'wrote':
-        return { kind: 'wrote', piece: await this.reader.readBytes(header.bytes) };
+        return { event: { kind: 'wrote', piece: await this.reader.readBytes(header.bytes) }, over: false };
       case 'ran': {
         const stdout = await this.reader.readBytes(header.stdoutBytes);
         const stderr = await this.reader.readBytes(header.stderrBytes);
@@ -249,7 +262,7 @@ export class SlotProcess {
           stderr,
           report,
         };
-        return { kind: 'ran', run: header.run, ending };
+        return { event: { kind: 'ran', run: header.run, ending }, over: header.over };
       }
     }
   }
@@ -266,40 +279,9 @@ export class SlotProcess {
   /** Reads until the slot has killed what it ran and can take the next submission. */
   private async settle(): Promise<void> {
     try {
-      while ((await this.next(() => undefined)) !== undefined);
+      while (!(await this.next(() => undefined)).over);
     } catch {
       // Dead, or failed: either way nothing of the submission runs any more.
     }
-  }
-}
-
-function encodeJob(job: SandboxJob, artefact: Uint8Array): Buffer {
-  const { language, source, files, runs, limits } = job;
-  const sourceBytes = Buffer.from(source);
-  const payloads = runs.map(payload);
-  const header = {
-    language,
-    limits,
-    arguments: job.arguments ?? [],
-    sourceBytes: sourceBytes.length,
-    artefactBytes: artefact.length,
-    files: files.map(({ path, content }) => ({ path, bytes: content.length })),
-    runs: runs.map(({ kind }, index) => ({ kind, bytes: payloads[index]?.length ?? 0 })),
-  };
-  return encodeFrame(header, [sourceBytes, artefact, ...files.map(({ content }) => content), ...payloads]);
-}
-
-function payload(run: SandboxRun): Uint8Array {
-  switch (run.kind) {
-    case 'stdio':
-      return run.input;
-    case 'call':
-      return Buffer.from(
-        `{"function":${JSON.stringify(run.name)},"arguments":[${run.argumentsJson.join(',')}]}`,
-      );
-    case 'check':
-      return Buffer.from(`${run.token}\n${run.code}`);
-    case 'dialogue':
-      return Buffer.alloc(0);
   }
 }

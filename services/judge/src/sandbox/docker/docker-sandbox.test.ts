@@ -224,13 +224,14 @@ where(`openDockerSandbox${missing === undefined ? '' : ` (skipped: ${missing})`}
     const gone = new AbortController();
     const job = {
       language: 'python',
-      source: 'import time\ntime.sleep(60)',
+      source: 'import time\nif input() == "stay": time.sleep(60)',
       files: [],
-      runs: [{ kind: 'stdio' as const, input: Buffer.alloc(0) }],
+      runs: ['leave\n', 'stay\n'].map((text) => ({ kind: 'stdio' as const, input: Buffer.from(text) })),
       limits: { ...trialLimits, wallMs: 60_000 },
     };
     const events = sandbox.execute(job, gone.signal);
     await events.next();
+    expect((await events.next()).value).toMatchObject({ kind: 'ran', run: 0 });
     const rest = events.next();
     const aborted = performance.now();
     gone.abort();

@@ -40,7 +40,7 @@ const artefactBytes = 1 << 28;
 /** The signal of a call that the kernel was told to kill for. */
 const SIGSYS = 31;
 /** A warm container is replaced after so many submissions, whatever became of them. */
-const warmUses = 500;
+const warmUses = 2000;
 /** Runtimes that give a container a Linux of its own. */
 const ownKernel = new Set(['kata', 'kata-runtime', 'io.containerd.kata.v2']);
 

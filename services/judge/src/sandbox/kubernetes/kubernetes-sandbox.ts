@@ -130,7 +130,7 @@ export async function openKubernetesSandbox(options: KubernetesSandboxOptions): 
               artefacts.put(key, made);
             },
           };
-          for await (const event of slot.execute(rest, signal, artefact)) {
+          for await (const event of slot.execute(rest, signal, artefact, true)) {
             if (event.kind === 'ran' && event.ending.signal === forbiddenCall) runner.spoil();
             if (event.kind === 'ran') yield { ...event, run: told++ };
             else if (event.kind !== 'compiled' || !compiled) yield event;
