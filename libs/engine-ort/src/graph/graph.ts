@@ -172,9 +172,19 @@ export class Graph {
     return length;
   }
 
+  /** Makes a length that the graph computes known by a symbol of its own. `length` has shape [1], int64. */
+  define(symbol: string, length: Value): void {
+    if (this.hasSymbol(symbol)) throw new Error(`The length ${symbol} is known already.`);
+    this.lengths.set(symbol, length);
+  }
+
   /** Whether an input has the dimension. */
   hasSymbol(symbol: string): boolean {
     return this.symbols.has(symbol);
+  }
+
+  private factorLength(symbol: string): Value {
+    return this.lengths.get(symbol) ?? this.inputLength(symbol);
   }
 
   private inputLength(symbol: string): Value {
@@ -201,7 +211,7 @@ export class Graph {
       );
     };
     const factor = (name: string) =>
-      /^\d+$/.test(name) ? this.integers(Number(name)) : this.inputLength(name);
+      /^\d+$/.test(name) ? this.integers(Number(name)) : this.factorLength(name);
     return combine(
       'Add',
       symbol.split('+').map((term) => combine('Mul', term.split('*').map(factor))),

@@ -1,12 +1,11 @@
 import type { Support } from '@backsight/sdpo';
 import type { Graph } from '../graph/graph.js';
-import { concat } from '../graph/ops/concat.js';
 import { gatherElements, replaceElements } from '../graph/ops/elements.js';
 import { divide, exp, less, log, maximum, where } from '../graph/ops/elementwise.js';
 import { logSoftmax } from '../graph/ops/log-softmax.js';
 import { multiply } from '../graph/ops/multiply.js';
+import { concat, split } from '../graph/ops/parts.js';
 import { reduceSum } from '../graph/ops/reduce-sum.js';
-import { split } from '../graph/ops/split.js';
 import { subtract } from '../graph/ops/subtract.js';
 import { topK } from '../graph/ops/top-k.js';
 import { zerosLike } from '../graph/ops/zeros-like.js';

@@ -9,8 +9,8 @@ import {
 } from '@backsight/engine';
 import type { Graph } from '../graph/graph.js';
 import { add } from '../graph/ops/add.js';
-import { concat } from '../graph/ops/concat.js';
 import { matmul } from '../graph/ops/matmul.js';
+import { concat } from '../graph/ops/parts.js';
 import type { Value } from '../graph/value.js';
 import { floatTensor, type Feeds } from '../session.js';
 
@@ -27,7 +27,8 @@ export interface LowRank {
 export interface LayerAdapters {
   readonly qkv?: LowRank;
   readonly attentionOutput?: LowRank;
-  readonly gateUp?: LowRank;
+  readonly gate?: LowRank;
+  readonly up?: LowRank;
   readonly down?: LowRank;
 }
 
@@ -54,23 +55,22 @@ export function declareAdapters(
       });
       return joinParts(graph, found, settings);
     };
-    const [qkv, attentionOutput, gateUp, down] = [
+    const [qkv, attentionOutput, gate, up, down] = [
       joined('self_attn', [
         ['q_proj', queries],
         ['k_proj', keys],
         ['v_proj', keys],
       ]),
       joined('self_attn', [['o_proj', hiddenSize]]),
-      joined('mlp', [
-        ['gate_proj', intermediateSize],
-        ['up_proj', intermediateSize],
-      ]),
+      joined('mlp', [['gate_proj', intermediateSize]]),
+      joined('mlp', [['up_proj', intermediateSize]]),
       joined('mlp', [['down_proj', hiddenSize]]),
     ];
     return {
       ...(qkv && { qkv }),
       ...(attentionOutput && { attentionOutput }),
-      ...(gateUp && { gateUp }),
+      ...(gate && { gate }),
+      ...(up && { up }),
       ...(down && { down }),
     };
   });

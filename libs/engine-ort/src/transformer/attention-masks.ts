@@ -1,15 +1,16 @@
 import type { Graph } from '../graph/graph.js';
 import { add } from '../graph/ops/add.js';
-import { concat } from '../graph/ops/concat.js';
 import { less, where } from '../graph/ops/elementwise.js';
+import { concat } from '../graph/ops/parts.js';
 import { reshape } from '../graph/ops/reshape.js';
 import { stretch } from '../graph/ops/stretch.js';
 import type { Value } from '../graph/value.js';
+import { cut, upTo } from './blocks.js';
 
 /** What to add to attention scores, query by key: 0 for what is seen, a very low number for what is not. */
 export interface AttentionMasks {
-  /** Shape [P, P]. */
-  readonly trunk: Value;
+  /** What each block of trunks' queries sees up to its end. Shapes [its length, the sum of lengths up to it]. */
+  readonly trunk: readonly Value[];
   /** What branches see of their trunk, and then of themselves. Shape [B, 1, 1, 1, T, P+T]. */
   readonly branch: Value;
 }
@@ -17,18 +18,22 @@ export interface AttentionMasks {
 /**
  * Masks of causal attention over trunks and branches, where a position sees the last `window` positions if there is a window.
  *
- * `trunkLengths` are the trunks' lengths before padding, shape [B, 1], int64; `branchPositions` has shape [B, T], int64.
+ * `trunkLengths` are the trunks' lengths before padding, shape [B, 1], int64; `branchPositions` has shape [B, T], int64;
+ * `blocks` are symbols of the lengths of the trunks' blocks.
  */
 export function attentionMasks(
   graph: Graph,
   { trunkLengths, branchPositions }: { readonly trunkLengths: Value; readonly branchPositions: Value },
   window: number | undefined,
+  blocks: readonly string[],
 ): AttentionMasks {
   const perBranch = ['B', 1, 1, 1, 'T'] as const;
   const ofTrunk = trunkMask(graph, trunkLengths, branchPositions, window);
   const ofItself = reshape(graph, causalMask(graph, 'T', window), [1, 1, 1, 1, 'T', 'T']);
   return {
-    trunk: causalMask(graph, 'P', window),
+    trunk: cut(graph, causalMask(graph, 'P', window), 0, blocks).map((rows, i) =>
+      upTo(graph, cut(graph, rows, 1, blocks), i, 1),
+    ),
     branch: concat(
       graph,
       [stretch(graph, ofTrunk, [...perBranch, 'P']), stretch(graph, ofItself, [...perBranch, 'T'])],

@@ -2,16 +2,16 @@ import type { ModelConfig } from '@backsight/engine';
 import type { Graph } from '../graph/graph.js';
 import { add } from '../graph/ops/add.js';
 import { causalAttention } from '../graph/ops/causal-attention.js';
-import { concat } from '../graph/ops/concat.js';
 import { matmul } from '../graph/ops/matmul.js';
+import { concat, split } from '../graph/ops/parts.js';
 import { reshape } from '../graph/ops/reshape.js';
 import { rotary, type RotaryAngles } from '../graph/ops/rotary.js';
 import { softmax } from '../graph/ops/softmax.js';
-import { split } from '../graph/ops/split.js';
 import { stretch } from '../graph/ops/stretch.js';
 import { transpose } from '../graph/ops/transpose.js';
-import { product, type Dimension, type Value } from '../graph/value.js';
+import { dimension, product, type Dimension, type Value } from '../graph/value.js';
 import type { AttentionMasks } from './attention-masks.js';
+import { cut, upTo } from './blocks.js';
 
 /** What attention knows of its tokens beside their values. */
 export interface AttentionSight {
@@ -21,11 +21,9 @@ export interface AttentionSight {
   readonly masks: AttentionMasks;
   /** Absent: all before. */
   readonly window: number | undefined;
-  /** How a trunk attends to itself: in one operator, which is faster and cannot be differentiated, or in several. */
-  readonly trunk: TrunkAttention;
+  /** Symbols of the lengths of the blocks in which trunks attend to themselves; absent: they do in one operator. */
+  readonly blocks: readonly string[] | undefined;
 }
-
-export type TrunkAttention = 'fused' | 'differentiable';
 
 /**
  * Causal grouped-query attention over trunks and their branches, differentiable. Shapes [M, (H + 2 KV) d] -> [M, H d].
@@ -40,9 +38,9 @@ export function attention(graph: Graph, config: ModelConfig, qkv: Value, sight: 
   if (trunkRows === undefined || branchRows === undefined) throw new Error('A split has two parts.');
   const { angles, branchPositions } = sight;
   const trunk = graph.scope('trunk', () =>
-    sight.trunk === 'fused'
+    sight.blocks === undefined
       ? fusedTrunk(graph, config, trunkRows, sight)
-      : differentiableTrunk(graph, config, trunkRows, sight),
+      : blockedTrunk(graph, config, trunkRows, sight, sight.blocks),
   );
   const branches = graph.scope('branches', () =>
     heads(graph, config, branchRows, 'G*T', angles, branchPositions),
@@ -77,9 +75,15 @@ function fusedTrunk(graph: Graph, config: ModelConfig, rows: Value, sight: Atten
   return causalAttention(graph, rows, { heads, keyValueHeads, headDim, angles, ...sequences });
 }
 
-function differentiableTrunk(graph: Graph, config: ModelConfig, rows: Value, sight: AttentionSight): Trunk {
+function blockedTrunk(
+  graph: Graph,
+  config: ModelConfig,
+  rows: Value,
+  sight: AttentionSight,
+  blocks: readonly string[],
+): Trunk {
   const trunk = heads(graph, config, rows, 'P', sight.angles);
-  return { ...trunk, mixed: attendTrunk(graph, config, trunk, sight.masks) };
+  return { ...trunk, mixed: attendTrunk(graph, config, trunk, sight.masks, blocks) };
 }
 
 function heads(
@@ -109,17 +113,31 @@ function heads(
 function attendTrunk(
   graph: Graph,
   { heads, keyValueHeads, headDim }: ModelConfig,
-  { queries, keys, values }: Heads,
+  trunk: Heads,
   masks: AttentionMasks,
+  blocks: readonly string[],
 ): Value {
   const group = heads / keyValueHeads;
-  const grouped = product(group, 'P');
-  const stacked = reshape(graph, queries, ['B', keyValueHeads, grouped, headDim]);
-  const scores = matmul(graph, stacked, keys, { transposeRight: true, scale: scaleOf(headDim) });
-  const perHead = reshape(graph, scores, ['B', keyValueHeads, group, 'P', 'P']);
-  const weights = softmax(graph, add(graph, perHead, masks.trunk));
-  const mixed = matmul(graph, reshape(graph, weights, ['B', keyValueHeads, grouped, 'P']), values);
-  return byRow(graph, mixed, 'P', heads, headDim);
+  const [queries, keys, values] = [trunk.queries, trunk.keys, trunk.values].map((value) =>
+    cut(graph, value, 2, blocks),
+  );
+  if (queries === undefined || keys === undefined || values === undefined)
+    throw new Error('There are three.');
+  const mixed = blocks.map((block, i) => {
+    const [own, mask] = [queries[i], masks.trunk[i]];
+    if (own === undefined || mask === undefined) throw new Error(`There is no block ${block}.`);
+    const seen = upTo(graph, keys, i, 2);
+    const grouped = product(group, block);
+    const stacked = reshape(graph, own, ['B', keyValueHeads, grouped, headDim]);
+    const scores = matmul(graph, stacked, seen, { transposeRight: true, scale: scaleOf(headDim) });
+    const length = dimension(seen, 2);
+    const perHead = reshape(graph, scores, ['B', keyValueHeads, group, block, length]);
+    const weights = softmax(graph, add(graph, perHead, mask));
+    const stackedWeights = reshape(graph, weights, ['B', keyValueHeads, grouped, length]);
+    const mixed = matmul(graph, stackedWeights, upTo(graph, values, i, 2));
+    return reshape(graph, mixed, ['B', heads, block, headDim]);
+  });
+  return byRow(graph, upTo(graph, mixed, blocks.length - 1, 2), 'P', heads, headDim);
 }
 
 /** Shape [B*G*T, H d]. */

@@ -1,12 +1,11 @@
 import type { ModelConfig } from '@backsight/engine';
 import type { Graph } from '../graph/graph.js';
 import { add, addAll } from '../graph/ops/add.js';
-import { concat } from '../graph/ops/concat.js';
 import { matmul } from '../graph/ops/matmul.js';
+import { concat, split } from '../graph/ops/parts.js';
 import { reshape } from '../graph/ops/reshape.js';
 import { rotary, type RotaryAngles } from '../graph/ops/rotary.js';
 import { softmax } from '../graph/ops/softmax.js';
-import { split } from '../graph/ops/split.js';
 import { product, type Dimension, type Value } from '../graph/value.js';
 
 /** Where the N rows that are decoded sit: in G seats before each of B prompts, of which some may be empty. */

@@ -1,14 +1,15 @@
 import { layerSight, type ModelConfig } from '@backsight/engine';
 import type { Graph, SegmentMemory } from '../graph/graph.js';
-import { concat } from '../graph/ops/concat.js';
 import { embed } from '../graph/ops/embed.js';
 import { matmul } from '../graph/ops/matmul.js';
+import { concat } from '../graph/ops/parts.js';
 import { reshape } from '../graph/ops/reshape.js';
 import { rmsNorm } from '../graph/ops/rms-norm.js';
 import { selectRows } from '../graph/ops/select-rows.js';
 import type { Value } from '../graph/value.js';
-import { attention, type TrunkAttention } from './attention.js';
+import { attention } from './attention.js';
 import { attentionMasks, type AttentionMasks } from './attention-masks.js';
+import { trunkBlocks } from './blocks.js';
 import { layer } from './layer.js';
 import type { WeightValues } from './parameters.js';
 import { declareRotaryTables } from './rotary-tables.js';
@@ -39,6 +40,9 @@ export interface Forward {
   readonly hidden: Value;
 }
 
+/** How trunks attend to themselves: in so many blocks of queries, or in one operator, which cannot be differentiated. */
+export type TrunkAttention = number | 'fused';
+
 /** How a forward pass is written. */
 export interface ForwardOptions {
   /** What differentiation finds in memory of each layer. */
@@ -51,18 +55,19 @@ export function forward(
   graph: Graph,
   config: ModelConfig,
   weights: WeightValues,
-  { memory = 'kept', trunk = 'differentiable' }: ForwardOptions = {},
+  { memory = 'kept', trunk = 1 }: ForwardOptions = {},
 ): Forward {
   const { branchPositions, trunkLengths, ids } = declareTokens(graph);
   const rows = graph.input(sequenceInputs.rows, 'int64', ['N']);
   const tables = declareRotaryTables(graph, config);
-  const masks = declareMasks(graph, config, { trunkLengths, branchPositions });
+  const blocks = trunk === 'fused' ? undefined : trunkBlocks(graph, trunk);
+  const masks = declareMasks(graph, config, { trunkLengths, branchPositions }, blocks ?? []);
   const embedded = embed(graph, weights.embedding, ids);
   let stream = embedded;
   weights.layers.forEach((layerWeights, index) => {
     const keep = index === config.layers - 1 ? (value: Value) => selectRows(graph, value, rows) : undefined;
     const { window, rope } = layerSight(config, index);
-    const sight = { angles: tables(rope), branchPositions, masks: masks(window), window, trunk };
+    const sight = { angles: tables(rope), branchPositions, masks: masks(window), window, blocks };
     const attend = (qkv: Value) => attention(graph, config, qkv, sight);
     const build = (input: Value) =>
       graph.scope(`layers.${index}`, () => layer(graph, config, layerWeights, input, attend, keep));
@@ -91,11 +96,13 @@ function declareMasks(
   graph: Graph,
   config: ModelConfig,
   tokens: { readonly trunkLengths: Value; readonly branchPositions: Value },
+  blocks: readonly string[],
 ): (window: number | undefined) => AttentionMasks {
   const windows = Array.from({ length: config.layers }, (_, index) => layerSight(config, index).window);
   const masks = graph.scope(
     'mask',
-    () => new Map([...new Set(windows)].map((window) => [window, attentionMasks(graph, tokens, window)])),
+    () =>
+      new Map([...new Set(windows)].map((window) => [window, attentionMasks(graph, tokens, window, blocks)])),
   );
   return (window) => {
     const found = masks.get(window);

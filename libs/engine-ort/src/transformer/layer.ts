@@ -5,7 +5,6 @@ import { multiply } from '../graph/ops/multiply.js';
 import { reshape } from '../graph/ops/reshape.js';
 import { rmsNorm } from '../graph/ops/rms-norm.js';
 import { silu } from '../graph/ops/silu.js';
-import { split } from '../graph/ops/split.js';
 import { dimension, type Value } from '../graph/value.js';
 import { addLowRank, type LowRank } from './adapters.js';
 import type { LayerWeights } from './parameters.js';
@@ -56,12 +55,8 @@ export function layer(
   });
   return graph.scope('feed_forward', () => {
     const input = read(attended, weights.feedForwardNorm);
-    const both = graph.retain(linear('into', input, weights.gateUp, weights.gateUpBias, adapters.gateUp));
-    const [gate, up] = split(graph, both, products.channels, [
-      config.intermediateSize,
-      config.intermediateSize,
-    ]);
-    if (gate === undefined || up === undefined) throw new Error('A split has two parts.');
+    const gate = graph.retain(linear('into', input, weights.gate, weights.gateBias, adapters.gate));
+    const up = graph.retain(linear('into', input, weights.up, weights.upBias, adapters.up));
     const gated = multiply(graph, silu(graph, gate), up);
     const output = linear('outOf', gated, weights.down, weights.downBias, adapters.down);
     return add(graph, attended, written(output, weights.feedForwardNorm));

@@ -26,7 +26,7 @@ export interface MemoryLimits {
   readonly logits: number;
 }
 
-export const memoryLimits: MemoryLimits = { activationBytes: 2 ** 30, logits: 2 ** 23 };
+export const memoryLimits: MemoryLimits = { activationBytes: 2 ** 30, logits: 2 ** 24 };
 
 /** Plans a run: layers are computed again, in part or whole, and the head works in shares, only where what they hold is large. */
 export function planMemory(config: ModelConfig, shape: RunShape, limits: MemoryLimits): MemoryPlan {

@@ -39,6 +39,24 @@ describe('Model', () => {
     },
   );
 
+  it('scores after a long prompt, which attends to itself in blocks, as the reference does', async () => {
+    const config = { ...testConfig, contextWindow: 400 };
+    const weights = testWeights(config);
+    const model = new Model(config, 1024, 1);
+    const prompt = (length: number) => Array.from({ length }, (_, i) => (i * i) % config.vocabularySize);
+    const long = [
+      { promptIds: prompt(300), completionIds: [7, 30] },
+      { promptIds: prompt(280), completionIds: [9] },
+    ];
+    const scores = await model.score(weights.flat, long, { temperature: 1, topK: 0 }, never);
+    long.forEach((sequence, i) => {
+      referenceLogits(config, weights, sequence).forEach((logits, t) => {
+        expect(scores[i]!.logprobs[t]).toBeCloseTo(logSoftmax(logits)[sequence.completionIds[t]!]!, 4);
+      });
+    });
+    await model.programs.release();
+  });
+
   it('gives a sequence the same score whatever it is batched with', async () => {
     const weights = testWeights();
     const [together, apart] = [new Model(testConfig, 1024, 1), new Model(testConfig, 1, 1)];

@@ -82,11 +82,11 @@ export class Model {
     sequences: readonly Sequence[],
     signal: AbortSignal,
   ): Promise<readonly Float32Array[]> {
-    const session = await this.programs.hidden();
     const width = this.config.hiddenSize;
     const states = sequences.map(({ completionIds }) => new Float32Array(completionIds.length * width));
     for (const batch of packSequences(sequences, this.forwardTokens)) {
       signal.throwIfAborted();
+      const session = await this.programs.hidden(batch.trunk);
       const hidden = (await session.run({ ...this.feeds(weights), ...batch.feeds })).floats('hidden');
       batch.items.forEach((item, i) => {
         const state = states[item];
@@ -109,7 +109,7 @@ export class Model {
     for (const batch of packSequences(sequences, this.forwardTokens)) {
       signal.throwIfAborted();
       const { shares } = this.planMemory(batch.shape);
-      const session = await this.programs.scoring({ withTop: topK > 0, shares });
+      const session = await this.programs.scoring({ withTop: topK > 0, shares }, batch.trunk);
       const outputs = await session.run({
         ...this.feeds(weights),
         ...batch.feeds,

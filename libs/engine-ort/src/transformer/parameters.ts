@@ -17,8 +17,8 @@ export interface Parameter {
 /**
  * What graphs read of the flat weights, in storage order.
  *
- * Projections of the same input lie one after the other in the flat array, so queries, keys and values are one matrix, as
- * are gate and up: one product instead of three or two, at no copy.
+ * Projections of the same input lie one after the other in the flat array, so queries, keys and values are one matrix: one
+ * product instead of three. Gate and up, which are large, are two: to cut their product would copy it.
  */
 export function modelParameters(config: ModelConfig): readonly Parameter[] {
   const { hiddenSize: d, vocabularySize: v } = config;
@@ -56,8 +56,8 @@ function layerShapes(config: ModelConfig): ReadonlyMap<LayerPart, readonly numbe
   shapes.set('attention_output', [d, queries]);
   if (biases.attentionOutput) shapes.set('attention_output_bias', [d]);
   shapes.set(norms === 'before' ? 'feed_forward_norm' : 'attention_norm', [d]);
-  shapes.set('gate_up', [2 * f, d]);
-  if (biases.feedForward) shapes.set('gate_up_bias', [2 * f]);
+  for (const name of ['gate', 'up'] as const) shapes.set(name, [f, d]);
+  if (biases.feedForward) for (const name of ['gate_bias', 'up_bias'] as const) shapes.set(name, [f]);
   shapes.set('down', [d, f]);
   if (biases.feedForward) shapes.set('down_bias', [d]);
   if (norms === 'after') shapes.set('feed_forward_norm', [d]);
@@ -73,8 +73,10 @@ type LayerPart =
   | 'attention_output'
   | 'attention_output_bias'
   | 'feed_forward_norm'
-  | 'gate_up'
-  | 'gate_up_bias'
+  | 'gate'
+  | 'up'
+  | 'gate_bias'
+  | 'up_bias'
   | 'down'
   | 'down_bias';
 
@@ -101,8 +103,10 @@ export interface LayerWeights {
   readonly attentionOutput: Value;
   readonly attentionOutputBias: Value | undefined;
   readonly feedForwardNorm: Value;
-  readonly gateUp: Value;
-  readonly gateUpBias: Value | undefined;
+  readonly gate: Value;
+  readonly up: Value;
+  readonly gateBias: Value | undefined;
+  readonly upBias: Value | undefined;
   readonly down: Value;
   readonly downBias: Value | undefined;
   readonly adapters: LayerAdapters;
@@ -133,8 +137,10 @@ export function declareWeights(graph: Graph, config: ModelConfig, adapter?: Adap
         attentionOutput: part('attention_output'),
         attentionOutputBias: optional('attention_output_bias'),
         feedForwardNorm: part('feed_forward_norm'),
-        gateUp: part('gate_up'),
-        gateUpBias: optional('gate_up_bias'),
+        gate: part('gate'),
+        up: part('up'),
+        gateBias: optional('gate_bias'),
+        upBias: optional('up_bias'),
         down: part('down'),
         downBias: optional('down_bias'),
         adapters: adapters?.[layer] ?? {},

@@ -3,8 +3,8 @@ import type { ModelConfig } from '@backsight/engine';
 import type { ExecutionProvider } from '../execution-provider.js';
 import type { Graph } from '../graph/graph.js';
 import { Session } from '../session.js';
-import type { TrunkAttention } from './attention.js';
 import { decodingGraph, type DecodingGraphOptions } from './decoding-graph.js';
+import type { TrunkAttention } from './forward.js';
 import { promptGraph } from './prompt-graph.js';
 import { hiddenGraph, scoringGraph, type ScoringGraphOptions } from './scoring-graph.js';
 import { trainingGraph, type TrainingGraphOptions } from './training-graph.js';
@@ -22,13 +22,16 @@ export class Programs {
     private readonly profileFolder?: string,
   ) {}
 
-  hidden(): Promise<Session> {
-    return this.load('hidden', () => hiddenGraph(this.config, this.trunk));
+  /** For trunks of about this length; one serves any, but not as fast. */
+  hidden(trunkLength: number): Promise<Session> {
+    const trunk = this.trunkAttention(trunkLength);
+    return this.load(`hidden ${trunk}`, () => hiddenGraph(this.config, trunk));
   }
 
-  scoring(options: ScoringGraphOptions): Promise<Session> {
-    return this.load(`scoring ${JSON.stringify(options)}`, () =>
-      scoringGraph(this.config, options, this.trunk),
+  scoring(options: ScoringGraphOptions, trunkLength: number): Promise<Session> {
+    const trunk = this.trunkAttention(trunkLength);
+    return this.load(`scoring ${trunk} ${JSON.stringify(options)}`, () =>
+      scoringGraph(this.config, options, trunk),
     );
   }
 
@@ -55,9 +58,13 @@ export class Programs {
     for (const key of [...this.sessions.keys()]) await this.drop(key);
   }
 
-  /** The CUDA provider has the fused operator for half precision only, and would send float32 to the CPU. */
-  private get trunk(): TrunkAttention {
-    return this.provider === 'cpu' ? 'fused' : 'differentiable';
+  /**
+   * Short trunks attend to themselves in one operator, long ones faster in blocks; the CUDA provider has the operator for half
+   * precision only, and would send float32 to the CPU.
+   */
+  private trunkAttention(length: number): TrunkAttention {
+    if (length >= longTrunk) return blocksOfLongTrunks;
+    return this.provider === 'cpu' ? 'fused' : 1;
   }
 
   private load(key: string, graph: () => Graph): Promise<Session> {
@@ -83,3 +90,5 @@ export class Programs {
 }
 
 const keptObjectives = 8;
+const longTrunk = 256;
+const blocksOfLongTrunks = 8;

@@ -1,9 +1,8 @@
 import type { ModelConfig } from '@backsight/engine';
 import type { Graph } from '../graph/graph.js';
-import { concat } from '../graph/ops/concat.js';
+import { concat, split } from '../graph/ops/parts.js';
 import { reshape } from '../graph/ops/reshape.js';
 import { rmsNorm } from '../graph/ops/rms-norm.js';
-import { split } from '../graph/ops/split.js';
 import { dimension, type Value } from '../graph/value.js';
 import type { LayerWeights } from './parameters.js';
 

@@ -4,8 +4,7 @@ import { multiply } from '../graph/ops/multiply.js';
 import { topK } from '../graph/ops/top-k.js';
 import type { Value } from '../graph/value.js';
 import { entropies, studentOf } from '../objective/student.js';
-import type { TrunkAttention } from './attention.js';
-import { forward, project } from './forward.js';
+import { forward, project, type TrunkAttention } from './forward.js';
 import { inShares } from './in-shares.js';
 import { declareWeights } from './parameters.js';
 

@@ -18,6 +18,8 @@ export interface SequenceBatch {
   /** Ids as fed, trunks before branches. Length M. */
   readonly paddedIds: readonly number[];
   readonly shape: RunShape;
+  /** Padded length of its trunks. */
+  readonly trunk: number;
 }
 
 /**
@@ -76,6 +78,7 @@ function batchOf(sequences: readonly Sequence[], trees: readonly Tree[]): Sequen
     offsets,
     paddedIds,
     shape: { length: trunk + branch, tokens: paddedIds.length, rows: rows.length },
+    trunk,
     feeds: {
       [sequenceInputs.trunkIds]: idTensor(trunkIds, [count, trunk]),
       [sequenceInputs.trunkLengths]: idTensor(lengths, [count, 1]),
