@@ -19,6 +19,8 @@ afterEach(async () => {
 const says = (name: string) => scriptedPolicy({ answer: () => name, version: 4 });
 const quick = { eager: 5, calm: 20, deadline: 10_000 };
 const forever = new AbortController().signal;
+/** Long after the other follower has the weights. */
+const slow = { kind: 'delay', ms: 800 } as const;
 
 async function openCrew(followers: number, options: Partial<CrewOptions> = {}) {
   const trainer = says('trainer');
@@ -140,6 +142,22 @@ describe('Crew', () => {
     expect(seconds).toBeLessThan(2);
   });
 
+  it('leaves a follower that has the weights later its part', async () => {
+    const { trainer, followers, policyHas, draw } = await openCrew(2);
+    await draw();
+    followers[1]!.following = false;
+    trainer.version = 6;
+    trainer.weightsId = 'weights after the step';
+    policyHas();
+    followers[0]!.policy.faults.add('generate', ...Array.from({ length: 4 }, () => slow));
+    const before = followers.map(({ policy }) => policy.generated.length);
+    setTimeout(() => {
+      followers[1]!.following = true;
+    }, 100);
+    expect(await draw()).toEqual(['follower-0', 'follower-1']);
+    expect(followers.map(({ policy }, index) => policy.generated.length - before[index]!)).toEqual([2, 2]);
+  });
+
   it('takes older weights of the run where they are young enough', async () => {
     const { trainer, followers, policyHas, draw } = await openCrew(1);
     await draw();
@@ -178,6 +196,6 @@ describe('Crew', () => {
     followers[0]!.following = false;
     trainer.weightsId = 'weights after the step';
     policyHas();
-    await expect(crew.take(trainer.version, 1, AbortSignal.timeout(30))).rejects.toThrow(/timeout/);
+    await expect(crew.take(trainer.version, 1, 1, AbortSignal.timeout(30))).rejects.toThrow(/timeout/);
   });
 });

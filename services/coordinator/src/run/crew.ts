@@ -87,17 +87,21 @@ export class Crew {
 
   /**
    * Who samples so many completions with weights of at least that version: the least loaded of the followers that have them;
-   * those that are about to have them are waited for; the policy itself when there is none.
+   * those that are about to have them are waited for; the policy itself when there is none. `part` is each follower's part of
+   * the batch, in completions.
    */
-  async take(oldest: number, completions: number, signal: AbortSignal): Promise<Sampler> {
+  async take(oldest: number, completions: number, part: number, signal: AbortSignal): Promise<Sampler> {
     const patience = AbortSignal.any([signal, AbortSignal.timeout(this.#patienceLeft())]);
     for (;;) {
       signal.throwIfAborted();
       const able = this.#followers.filter((follower) => this.#mayServe(follower, oldest));
-      // The first to answer is not given all there is.
+      // The first to answer is not given all there is, nor is the first to have the weights.
       const met = patience.aborted || this.#followers.every(({ isKnown }) => isKnown);
+      const isOneLate = [...this.#waiting].some((follower) => !able.includes(follower));
+      const bound = isOneLate && !patience.aborted ? part : Infinity;
       const free = (met ? able : []).filter(
-        ({ pending, slots }) => pending === 0 || pending + completions <= QUEUE_SHARE * slots,
+        ({ pending, slots }) =>
+          pending === 0 || pending + completions <= Math.min(QUEUE_SHARE * slots, bound),
       );
       const [best] = [...free].sort((a, b) => load(a) - load(b));
       if (best !== undefined) return this.#follower(best, completions);

@@ -24,8 +24,9 @@ export async function* sampleByCrew(
   const scope = new AbortController();
   const signal = AbortSignal.any([party.patience.signal, scope.signal]);
   const shares = sharesOf(batch, party.crew.size, draw.seed);
+  const part = Math.ceil((batch.prompts.length * batch.groupSize) / party.crew.size);
   yield* merged(
-    shares.map((share) => sampleShare(party, share, draw, signal)),
+    shares.map((share) => sampleShare(party, share, part, draw, signal)),
     () => {
       scope.abort();
     },
@@ -59,6 +60,7 @@ function sharesOf({ prompts, groupSize }: Batch, followers: number, seed: number
 async function* sampleShare(
   { policy, patience, crew }: SamplingParty,
   share: Share,
+  part: number,
   draw: Draw,
   signal: AbortSignal,
 ): AsyncGenerator<Completion, void, void> {
@@ -66,7 +68,7 @@ async function* sampleShare(
   const received = new Set<number>();
   while (received.size < share.samples) {
     const missing = () => share.samples - received.size;
-    const sampler = await crew.take(draw.oldestVersion, missing(), signal);
+    const sampler = await crew.take(draw.oldestVersion, missing(), part, signal);
     try {
       for await (const completion of completionsOf(sampler, share, draw, signal)) {
         if (received.has(completion.sampleIndex)) continue;
