@@ -75,6 +75,15 @@ def read_environment(aims: dict[str, Any]) -> str | None:
     return None
 
 
+def read_settings(aims: dict[str, Any]) -> str | None:
+    """How the process that it was forked from was started."""
+    try:
+        with open("/proc/self/cmdline", "rb") as line:
+            return "reads how its slot was started" if line.read().strip(b"\0") else None
+    except OSError:
+        return None
+
+
 def touch_warden(aims: dict[str, Any]) -> str | None:
     """Process 1: its memory, its descriptors, its life, its limits."""
     for name in ("mem", "fd", "environ", "maps"):
@@ -202,6 +211,7 @@ ATTACKS: tuple[Attack, ...] = (
     write_root,
     see_judge,
     read_environment,
+    read_settings,
     touch_warden,
     write_descriptors,
     open_socket,

@@ -7,6 +7,7 @@ import marshal
 import os
 import sys
 
+import arguments
 from limits import Limits
 from program import prepare_interpreter
 from warden import Keep, keep_sandbox
@@ -19,6 +20,7 @@ def main() -> None:
     try:
         os.environ.pop("PWD", None)  # bwrap's doing
         given = marshal.loads(bytes.fromhex(sys.argv[1]))
+        arguments.forget(arguments.find())
         name = given["language"]
         # Only this one: importing them all would take as long again as starting has.
         languages = {name: getattr(__import__(f"{name}_language"), name.upper())}

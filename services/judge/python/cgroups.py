@@ -86,15 +86,15 @@ class Folder:
             for below in inner.groups():
                 inner.remove(below)
             deadline = time.monotonic() + _REMOVAL_SECONDS
-            while not self._remove_empty(name):
+            while not self.remove_empty(name):
                 if time.monotonic() > deadline:
                     raise OSError(errno.EBUSY, f"{inner.path} cannot be removed")
                 kill_members(inner)
         finally:
             os.close(inner.descriptor)
 
-    def _remove_empty(self, name: str) -> bool:
-        """False while there are processes in it."""
+    def remove_empty(self, name: str) -> bool:
+        """Removes a group inside this one, unless there are processes in it: False then."""
         try:
             os.rmdir(name, dir_fd=self.descriptor)
         except FileNotFoundError:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from dataclasses import dataclass
 
 from cgroups import Folder, SlotGroups, SlotGroupsV1, SlotGroupsV2
-from owner import is_left_behind, own_name, read_stat
+from owner import is_abandoned, is_left_behind, lock, own_name, read_stat
 
 _V1_CONTROLLERS = ("memory", "pids", "cpuacct")
 _V1_OPTIONAL = ("cpu",)
@@ -146,6 +147,7 @@ def _make_below(parents: list[Folder], name: str) -> dict[str, Folder]:
         for parent in parents:
             _remove_dead(parent)
             made[parent.path] = parent.make(name)
+            lock(made[parent.path].descriptor)
     except OSError:
         for parent in parents:
             if parent.path in made:
@@ -159,6 +161,10 @@ def _remove_dead(parent: Folder) -> None:
     for name in parent.groups():
         if is_left_behind(name):
             parent.remove(name)
+        elif is_abandoned(f"{parent.path}/{name}"):
+            # Of a process namespace that nobody sees: if there are processes in it, they are not ours to kill.
+            with contextlib.suppress(OSError):
+                parent.remove_empty(name)
 
 
 def own_folder(mount: Mount, group: str) -> str:

@@ -31,8 +31,13 @@ def is_left_behind(name: str) -> bool:
 def take(folder: str) -> int:
     """Locks a folder for as long as this process, or a fork of it, lives: so that even those who cannot see it know."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    lock(descriptor)
     return descriptor
+
+
+def lock(folder: int) -> None:
+    """As take, a folder that is open: as long as it is, here or in a fork."""
+    fcntl.flock(folder, fcntl.LOCK_SH)
 
 
 def is_abandoned(folder: str) -> bool:

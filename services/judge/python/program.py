@@ -51,6 +51,7 @@ def prepare_interpreter(packages: list[str]) -> None:
             del sys.modules[name]
     sys.path[:] = [path for path in sys.path if path != own] + packages
     sys.argv = [SOURCE_NAME]
+    sys.orig_argv = ["python3", SOURCE_NAME]
     sys.stdin = sys.__stdin__ = _text(0, "r")
     sys.stdout = sys.__stdout__ = _text(1, "w")
     sys.stderr = sys.__stderr__ = _text(2, "w", errors="backslashreplace", line_buffering=True)

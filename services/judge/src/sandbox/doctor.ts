@@ -20,6 +20,7 @@ export const attacks = [
   'write_root',
   'see_judge',
   'read_environment',
+  'read_settings',
   'touch_warden',
   'write_descriptors',
   'open_socket',

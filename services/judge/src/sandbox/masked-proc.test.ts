@@ -3,7 +3,7 @@ import type { RunEnding, SandboxRun } from './sandbox.js';
 import { trialLimits } from '../trials/trial.js';
 import { findBubblewrap } from './find-bubblewrap.js';
 import { findToolchains } from './find-toolchains.js';
-import { testUsers } from './real-sandbox.js';
+import { itIn, testUsers } from './real-sandbox.js';
 import { ownPythonFolder, slotCommand, spawnSlot } from './slot-channel.js';
 import { SlotProcess } from './slot-process.js';
 
@@ -63,6 +63,20 @@ const kinds = ['zygote', ...(bubblewrap === undefined ? [] : ['bubblewrap'])] as
     expect(endings.map(({ stdout }) => Buffer.from(stdout).toString())).toEqual(
       ['one', 'two', ''].map((input) => `False ['.stdin']\nTrue ${input}\n`),
     );
+  });
+
+  itIn('cpp').each(kinds)('%s lets C++ open its input anew by name, in every run', async (kind) => {
+    const source = [
+      '#include <cstdio>',
+      'int main() {',
+      '  int number = -1;',
+      '  if (!std::freopen("/dev/stdin", "r", stdin)) return 3;',
+      '  std::scanf("%d", &number);',
+      '  std::printf("%d\\n", number);',
+      '}',
+    ].join('\n');
+    const endings = await run(kind as 'zygote', source, ['1', '2', ''], 'cpp');
+    expect(endings.map(({ stdout }) => Buffer.from(stdout).toString())).toEqual(['1\n', '2\n', '-1\n']);
   });
 
   it.each(kinds)('%s lets no run find what another made of its input', async (kind) => {

@@ -25,6 +25,21 @@ export const cppPrograms: readonly Trial[] = [
     { input: '1 2 3\n4000000000\n', expected: '4000000006', verdict: Verdict.ACCEPTED },
   ),
   cpp(
+    'its input, opened anew by name',
+    program`
+      #include <cstdio>
+      #include <iostream>
+      int main() {
+        int a = -1, b = -1;
+        if (!std::freopen("/dev/stdin", "r", stdin)) return 3;
+        std::scanf("%d", &a);
+        std::cin >> b;
+        std::printf("%d\n", a + b);
+      }
+    `,
+    { input: '3\n4\n', expected: '7', verdict: Verdict.ACCEPTED },
+  ),
+  cpp(
     'a recursion a million deep',
     program`
       #include <cstdio>

@@ -71,6 +71,18 @@ export const reachAttacks: readonly Trial[] = [
     verdict: Verdict.ACCEPTED,
   },
   {
+    name: 'the settings of its slot',
+    source: program`
+      import sys
+      try:
+          with open('/proc/self/cmdline') as line: said = line.read().strip('\0')
+      except FileNotFoundError: said = ''
+      print([said, *sys.orig_argv])
+    `,
+    expected: "['', 'python3', 'main.py']",
+    verdict: Verdict.ACCEPTED,
+  },
+  {
     name: 'secrets on the command line of others',
     source: program`
       import os
