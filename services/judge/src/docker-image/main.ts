@@ -1,7 +1,7 @@
 /** `npm run judge:image`: makes the docker sandbox's image from this machine's Python, Node.js and g++. */
 import { Command, Option } from 'commander';
 import { readSettings } from '@backsight/rpc';
-import { clientOf, reasonOf } from '../sandbox/docker/daemon.js';
+import { clientOf, greet, reasonOf } from '../sandbox/docker/daemon.js';
 import { imageLanguages } from '../sandbox/docker/image.js';
 import { daemonOf, dockerSettings } from '../sandbox/docker/settings.js';
 import { findToolchains } from '../sandbox/find-toolchains.js';
@@ -23,10 +23,14 @@ const { socket, image } = new Command('judge:image')
   .opts<{ readonly socket: string; readonly image: string }>();
 
 try {
+  const docker = clientOf(socket);
+  const { silence } = await greet(socket, docker);
+  if (silence !== undefined)
+    throw new Error(`The daemon at ${socket} ${silence}. Start it, or name another with -- --socket.`);
   const found = await findToolchains(undefined, undefined);
   const toolchains = found.filter(({ name }) => imageLanguages.includes(name));
   const started = performance.now();
-  await makeImage(clientOf(socket), image, toolchains);
+  await makeImage(docker, image, toolchains);
   const held = toolchains.map(({ name, version }) => `${name} ${version}`).join(', ');
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   process.stdout.write(`${image} holds ${held}; made in ${seconds} s\n`);

@@ -16,6 +16,7 @@ export async function makeImage(
   toolchains: readonly Toolchain[],
 ): Promise<SandboxImage> {
   const folder = await mkdtemp(join(tmpdir(), 'backsight-image-'));
+  const packing = new AbortController();
   try {
     const image = await layOut(folder, toolchains);
     const [, repository = name, tag = 'latest'] = /^(.*?)(?::([^:/]+))?$/.exec(name) ?? [];
@@ -23,9 +24,7 @@ export async function makeImage(
     const tar = spawn(
       'tar',
       ['--create', '--owner=0', '--group=0', '--numeric-owner', `--directory=${folder}`, '.'],
-      {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      },
+      { stdio: ['ignore', 'pipe', 'inherit'], signal: packing.signal },
     );
     const packed = new Promise<number | null>((done) => {
       tar.once('close', done);
@@ -44,6 +43,7 @@ export async function makeImage(
     if ((await packed) !== 0) throw new Error('tar could not pack the image');
     return image;
   } finally {
+    packing.abort(); // a daemon that refuses reads no further, and tar would wait for it
     await rm(folder, { recursive: true, force: true });
   }
 }

@@ -35,11 +35,9 @@ export async function findDaemon(settings: DaemonSettings): Promise<Daemon> {
       `No Docker to isolate programs with: the daemon at ${socket} ${why}. ` +
         'Start it, name another with BACKSIGHT_DOCKER_SOCKET, or choose another BACKSIGHT_SANDBOX.',
     );
-  if (!isDaemonAddress(socket)) throw noDaemon('cannot be reached in this way');
   const docker = clientOf(socket);
-  const { ApiVersion: version } = await promptly(docker.version()).catch((error: unknown) => {
-    throw noDaemon(`does not answer (${reasonOf(error)})`);
-  });
+  const { version, silence } = await greet(socket, docker);
+  if (version === undefined) throw noDaemon(silence);
   const [major = 0, minor = 0] = version.split('.').map(Number);
   if (major < oldestApi[0] || (major === oldestApi[0] && minor < oldestApi[1]))
     throw noDaemon(`speaks version ${version} of the API, older than ${oldestApi.join('.')}`);
@@ -59,6 +57,22 @@ export async function findDaemon(settings: DaemonSettings): Promise<Daemon> {
     docker,
     appArmor: (SecurityOptions ?? []).some((option) => option.startsWith('name=apparmor')),
   };
+}
+
+/** The version of the API that the daemon speaks, or why it does not answer, to complete "The daemon at ... ". */
+export async function greet(
+  socket: string,
+  docker: Docker,
+): Promise<
+  | { readonly version: string; readonly silence?: undefined }
+  | { readonly version?: undefined; readonly silence: string }
+> {
+  if (!isDaemonAddress(socket)) return { silence: 'cannot be reached in this way' };
+  try {
+    return { version: (await promptly(docker.version())).ApiVersion };
+  } catch (error) {
+    return { silence: `does not answer (${reasonOf(error)})` };
+  }
 }
 
 /** A client of the daemon there; nothing is asked of it yet. */
