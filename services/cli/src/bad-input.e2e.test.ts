@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   backsight,
   type Ended,
   processesOf,
+  startBacksight,
   startHouse,
   type Started,
   TemporaryFolders,
@@ -151,9 +153,19 @@ describe('backsight up', () => {
     expectRefusal(ended, /^judge: No Python to run programs with: \/nowhere\/python3.*Install python3/);
     expect(await processesOf(at('data'))).toEqual([]);
   }, 60_000);
+
+  it('stops at once when it is told to while its rooms start', async () => {
+    const data = at('early');
+    const where = ['--port', '17600', '--threads', '1', '--data', data, '--tasks', at('tasks.jsonl')];
+    const { child, ended } = startBacksight(['up', ...where], { environment });
+    while ((await processesOf(data)).length === 0) await delay(20);
+    child.kill('SIGINT');
+    expect(await ended).toEqual({ code: 130, stdout: '', stderr: 'stopped\n' });
+    expect(await processesOf(data)).toEqual([]);
+  }, 60_000);
 });
 
-describe('backsight train', () => {
+describe('backsight train, eval, probe and checkpoints', () => {
   const coordinator = ['--coordinator', '127.0.0.1:17700'];
   const recipe = [
     'name: mine',
@@ -184,6 +196,15 @@ describe('backsight train', () => {
     return backsight(['train', at('recipe.yaml'), ...coordinator, ...args], { environment });
   };
   const lines = (...more: string[]) => [...recipe, ...more].join('\n');
+  const evaluate = (policy: string, environmentOfIts: string) =>
+    backsight(
+      ['eval', '--split', 'train', ...coordinator, '--policy', policy, '--environment', environmentOfIts],
+      { environment },
+    );
+  const probe = async (text: string) => {
+    await writeFile(at('recipe.yaml'), text);
+    return backsight(['probe', at('recipe.yaml'), ...coordinator], { environment });
+  };
 
   it.each<[string, () => Promise<Ended>, RegExp]>([
     [
@@ -221,6 +242,26 @@ describe('backsight train', () => {
       'rooms that are confused',
       () => train(lines().replace('17701', '17702')),
       /^the policy at 127\.0\.0\.1:17702 does not serve Describe of backsight\.policy\.v1\.PolicyService$/m,
+    ],
+    [
+      'an evaluation of a policy that is away',
+      () => evaluate('127.0.0.1:9', '127.0.0.1:17702'),
+      /^the policy at 127\.0\.0\.1:9 cannot be reached: connect ECONNREFUSED 127\.0\.0\.1:9/,
+    ],
+    [
+      'an evaluation in an environment that is away',
+      () => evaluate('127.0.0.1:17701', '127.0.0.1:9'),
+      /^the environment at 127\.0\.0\.1:9 cannot be reached: /,
+    ],
+    [
+      'a probe of a policy that is away',
+      () => probe(lines().replace('17701', '9')),
+      /^the policy at 127\.0\.0\.1:9 cannot be reached: connect ECONNREFUSED 127\.0\.0\.1:9/,
+    ],
+    [
+      'to list the checkpoints of what is no policy',
+      () => backsight(['checkpoints', '--policy', '127.0.0.1:17702'], { environment }),
+      /^the policy at 127\.0\.0\.1:17702 does not serve ListCheckpoints of backsight\.policy\.v1\.PolicyService$/m,
     ],
   ])(
     'refuses %s, and starts nothing',

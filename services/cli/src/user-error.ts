@@ -13,7 +13,10 @@ export class UserError extends Error {
 
 /** What a room says, where it points to one of its methods by the command that calls it: `"backsight runs" names those there are`. */
 export const inCommands = (sentence: string): string =>
-  commands.reduce((words, [method, command]) => words.replaceAll(method, `"backsight ${command}"`), sentence);
+  commands.reduce(
+    (words, [method, command]) => words.replaceAll(`; ${method} `, `; "backsight ${command}" `),
+    sentence,
+  );
 
 const commands: readonly (readonly [method: string, command: string])[] = [
   ['ListRuns', 'runs'],

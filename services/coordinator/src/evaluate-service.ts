@@ -7,7 +7,7 @@ import type { Rooms } from './rooms/rooms.js';
 import { evaluateSplit } from './run/evaluate.js';
 import { meetPlayers } from './run/players.js';
 
-/** A caller waits: a room may be away for this long, in milliseconds. */
+/** A caller waits: a room that was there may go away for this long, in milliseconds; one that never was is told at once. */
 const PATIENCE_MS = 60_000;
 
 /** Yields progress, then the result. Throws the failures of the rooms. */
@@ -22,15 +22,10 @@ export async function* evaluate(
   const signal = AbortSignal.any([callerSignal, scope.signal]);
   const startedAt = performance.now();
   try {
-    const players = await meetPlayers(
-      rooms,
-      {
-        policyAddress: request.policyAddress,
-        environmentAddress: request.environmentAddress,
-        templateArguments: {},
-      },
-      { patienceMs: PATIENCE_MS, signal },
-    );
+    const { policyAddress, environmentAddress } = request;
+    const parties = { policyAddress, environmentAddress, templateArguments: {} };
+    const met = await meetPlayers(rooms, parties, { patienceMs: 0, signal });
+    const players = { ...met, patience: { patienceMs: PATIENCE_MS, signal } };
     const progress = new LatestProgress();
     let version = players.policyCard.version;
     const work = evaluateSplit(players, {

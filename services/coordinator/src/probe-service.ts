@@ -8,7 +8,7 @@ import { meetPlayers, partiesOf } from './run/players.js';
 import { probe } from './run/probe.js';
 import { PreconditionError } from './run-errors.js';
 
-/** A caller waits: a room may be away for this long, in milliseconds. */
+/** A caller waits: a room that was there may go away for this long, in milliseconds; one that never was is told at once. */
 const PATIENCE_MS = 60_000;
 
 /** Yields progress, then the result. Throws RecipeError, PreconditionError and the failures of the rooms. */
@@ -25,7 +25,8 @@ export async function* probeTasks(
   const scope = new AbortController();
   const signal = AbortSignal.any([callerSignal, scope.signal]);
   try {
-    const players = await meetPlayers(rooms, partiesOf(recipe), { patienceMs: PATIENCE_MS, signal });
+    const met = await meetPlayers(rooms, partiesOf(recipe), { patienceMs: 0, signal });
+    const players = { ...met, patience: { patienceMs: PATIENCE_MS, signal } };
     const missing = missingToPlay(recipe, {
       policy: players.policyCard,
       environment: players.environmentCard,

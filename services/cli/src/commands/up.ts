@@ -95,6 +95,7 @@ export function addUp(program: Command, context: Context): void {
           ...(flags.sandbox === undefined ? {} : { sandbox: flags.sandbox }),
         },
         context.environment,
+        context.signal,
       );
       try {
         const rooms = roomsOf(flags);
@@ -116,9 +117,11 @@ export function addUp(program: Command, context: Context): void {
           context.output.write(`logs in ${house.logFolder}; Ctrl-C stops everything\n`);
         }
         const stopped = new Promise<undefined>((resolve) => {
-          context.signal.addEventListener('abort', () => {
+          const stop = (): void => {
             resolve(undefined);
-          });
+          };
+          if (context.signal.aborted) stop();
+          context.signal.addEventListener('abort', stop);
         });
         const words = await Promise.race([house.broken, stopped]);
         if (words !== undefined && !context.signal.aborted) throw new UserError(words);

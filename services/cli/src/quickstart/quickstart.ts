@@ -64,6 +64,7 @@ export async function quickstart(
       },
     },
     environment,
+    signal,
   );
   const channel = connect(CoordinatorServiceDefinition, house.addresses.coordinator);
   try {

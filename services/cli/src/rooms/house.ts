@@ -31,8 +31,12 @@ const addressesFrom = (port: number): Addresses => ({
 const followersFrom = (port: number, followers: number): readonly string[] =>
   Array.from({ length: followers }, (_, index) => `127.0.0.1:${port + 10 + index}`);
 
-/** Starts every room; if one fails, stops the others and throws what it said. */
-export async function startHouse(options: HouseOptions, environment: NodeJS.ProcessEnv): Promise<House> {
+/** Starts every room; if one fails or the signal gives it up, stops the others and throws what it said. */
+export async function startHouse(
+  options: HouseOptions,
+  environment: NodeJS.ProcessEnv,
+  signal: AbortSignal,
+): Promise<House> {
   const addresses = addressesFrom(options.port);
   const logFolder = join(options.dataFolder, 'logs');
   await mkdir(logFolder, { recursive: true });
@@ -40,7 +44,7 @@ export async function startHouse(options: HouseOptions, environment: NodeJS.Proc
   const plans = roomPlans(roomsOf(options), options, { addresses, followers });
   const start = (plan: RoomPlan): Promise<RoomProcess> => {
     const logFile = join(logFolder, `${plan.name ?? plan.room}.log`);
-    return startRoom({ ...plan, logFile }, environment);
+    return startRoom({ ...plan, logFile, signal }, environment);
   };
   const started = await Promise.allSettled(plans.map(start));
   const running = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));

@@ -5,8 +5,8 @@ import type { Addresses, HouseOptions } from './house-options.js';
 import type { RoomName, RoomOptions } from './room-process.js';
 import { torchPolicyCommand } from './torch-policy.js';
 
-/** A room, but for where its log goes. */
-export type RoomPlan = Omit<RoomOptions, 'logFile'>;
+/** A room, but for where its log goes and who may give it up. */
+export type RoomPlan = Omit<RoomOptions, 'logFile' | 'signal'>;
 
 /** Where the rooms are. */
 export interface Places {

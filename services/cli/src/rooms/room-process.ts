@@ -21,6 +21,8 @@ export interface RoomOptions {
   /** Receives the room's log. */
   readonly logFile: string;
   readonly startTimeoutMs: number;
+  /** Gives up a start under way; a room that has started does not mind it. */
+  readonly signal?: AbortSignal;
 }
 
 export interface RoomProcess {
@@ -82,9 +84,10 @@ export async function startRoom(options: RoomOptions, environment: NodeJS.Proces
     await ended;
     clearTimeout(timer);
   };
-  const outcome = await firstOf(listening, ended, options.startTimeoutMs);
+  const outcome = await firstOf(listening, ended, options);
   if (outcome === 'listening' && child.pid !== undefined) return { room, pid: child.pid, ended, stop };
   await stop();
+  if (outcome === 'given up') throw new UserError(`The ${name} room was stopped before it had started.`);
   throw new UserError(
     outcome === 'late'
       ? `The ${name} room did not start within ${options.startTimeoutMs / 1000} s; its log is ${options.logFile}.`
@@ -115,21 +118,31 @@ function readLines(stream: Readable | null, onLine: (line: string) => void): voi
 async function firstOf(
   listening: Promise<void>,
   ended: Promise<string>,
-  timeoutMs: number,
-): Promise<'listening' | 'ended' | 'late'> {
+  { startTimeoutMs, signal }: RoomOptions,
+): Promise<'listening' | 'ended' | 'late' | 'given up'> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<'late'>((resolve) => {
     timer = setTimeout(() => {
       resolve('late');
-    }, timeoutMs);
+    }, startTimeoutMs);
+  });
+  const over = new AbortController();
+  const givenUp = new Promise<'given up'>((resolve) => {
+    const giveUp = (): void => {
+      resolve('given up');
+    };
+    if (signal?.aborted === true) giveUp();
+    signal?.addEventListener('abort', giveUp, { signal: over.signal });
   });
   try {
     return await Promise.race([
       listening.then(() => 'listening' as const),
       ended.then(() => 'ended' as const),
       late,
+      givenUp,
     ]);
   } finally {
     clearTimeout(timer);
+    over.abort();
   }
 }
