@@ -118,7 +118,7 @@ describe('retry', () => {
     const stream = async function* () {
       yield* await Promise.resolve([]);
     };
-    const address = await rooms.serving(
+    const { address } = await rooms.served([
       service(PolicyServiceDefinition, {
         describe: answer,
         generate: stream,
@@ -130,7 +130,7 @@ describe('retry', () => {
         exportCheckpoint: answer,
         pullWeights: stream,
       }),
-    );
+    ]);
     const { client, close } = connect(PolicyServiceDefinition, address, { retry: quick });
     rooms.atClose(close);
     expect(await codeOf(client.trainStep(stream()))).toBe('UNAVAILABLE');

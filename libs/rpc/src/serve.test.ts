@@ -1,91 +1,25 @@
 import { createServer } from 'node:net';
-import { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import {
-  EnvironmentServiceDefinition,
-  type EnvironmentServiceImplementation,
-} from '@backsight/contract/environment';
 import { createChannel, createClient, Metadata } from 'nice-grpc';
 import { HealthDefinition } from 'nice-grpc-server-health';
 import { ServerReflectionService } from 'nice-grpc-server-reflection';
 import { ServerReflectionRequest } from 'nice-grpc-server-reflection/lib/proto/grpc/reflection/v1/reflection_pb.js';
-import { pino } from 'pino';
-import {
-  type CallIdentity,
-  connect,
-  createLogger,
-  describeError,
-  type Logger,
-  readFailure,
-  serve,
-  type ServeOptions,
-  service,
-} from './index.js';
+import { describeError, readFailure } from './index.js';
+import { codeOf, recordingLogger, ToyRooms, until } from './toy-rooms.js';
 
 const name = 'backsight.environment.v1.EnvironmentService';
-const silent = createLogger({ name: 'test', level: 'silent' });
-const closers: (() => unknown)[] = [];
+const rooms = new ToyRooms();
+afterEach(() => rooms.close());
 
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
-
-async function environment(
-  methods: Partial<EnvironmentServiceImplementation<CallIdentity>>,
-  options: Partial<ServeOptions> = {},
-) {
-  const server = await serve({
-    name: 'test',
-    address: '127.0.0.1:0',
-    logger: silent,
-    services: [
-      service(EnvironmentServiceDefinition, {
-        describe: () => Promise.resolve({ name: 'test' }),
-        listTasks: () => Promise.resolve({}),
-        play: async function* () {
-          yield* await Promise.resolve([]);
-        },
-        ...methods,
-      }),
-    ],
-    ...options,
-  });
-  closers.push(() => server.shutdown(100));
-  const { client, close } = connect(EnvironmentServiceDefinition, server.address, { retry: false });
-  closers.push(close);
-  return { server, client };
-}
+const environment = rooms.servedEnvironment.bind(rooms);
 
 function channelTo(address: string) {
   const channel = createChannel(address);
-  closers.push(() => {
+  rooms.atClose(() => {
     channel.close();
   });
   return channel;
-}
-
-/** A logger whose lines can be read back. */
-function recordingLogger(): { logger: Logger; lines: () => Record<string, unknown>[] } {
-  const lines: Record<string, unknown>[] = [];
-  const sink = new Writable({
-    write(chunk, _encoding, done) {
-      lines.push(JSON.parse(String(chunk)) as Record<string, unknown>);
-      done();
-    },
-  });
-  return { logger: pino({ level: 'debug' }, sink), lines: () => lines };
-}
-
-const codeOf = (call: Promise<unknown>) =>
-  call.then(
-    () => 'OK',
-    (error: unknown) => readFailure(error)?.code,
-  );
-
-async function until(condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 200 && !condition(); i++) await delay(10);
-  expect(condition()).toBe(true);
 }
 
 /** An answer that waits until it is let go. */
@@ -116,7 +50,7 @@ describe('serve', () => {
 
   it('says the same of the metrics address, and leaves nothing listening', async () => {
     const taken = createServer().listen(0, '127.0.0.1');
-    closers.push(() => taken.close());
+    rooms.atClose(() => taken.close());
     await until(() => taken.listening);
     const metricsAddress = `127.0.0.1:${(taken.address() as { port: number }).port}`;
     const first = await environment({});
@@ -167,7 +101,7 @@ describe('serve', () => {
       { logger },
     );
     const failure = await client.describe({}).catch(readFailure);
-    const logged = lines().find(({ level }) => level === 50);
+    const logged = lines.find(({ level }) => level === 50);
     expect(logged).toMatchObject({ method: `${name}/Describe`, err: { message: 'disk on fire' } });
     expect(failure).toMatchObject({ code: 'INTERNAL', requestId: logged?.['requestId'] });
   });
@@ -176,7 +110,7 @@ describe('serve', () => {
     const { logger, lines } = recordingLogger();
     const { client } = await environment({}, { logger });
     await client.describe({});
-    expect(lines()).toContainEqual(
+    expect(lines).toContainEqual(
       expect.objectContaining({ method: `${name}/Describe`, code: 'OK', level: 20 }),
     );
   });

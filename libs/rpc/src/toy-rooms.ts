@@ -1,14 +1,20 @@
-/** Rooms on loopback for the tests of callers. */
+/** Rooms on loopback for the tests of servers and of callers. */
+import { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   EnvironmentServiceDefinition,
   type EnvironmentServiceImplementation,
 } from '@backsight/contract/environment';
+import { pino } from 'pino';
 import { connect, type ConnectOptions } from './connect.js';
-import { createLogger } from './logger.js';
+import { createLogger, type Logger } from './logger.js';
 import { readFailure } from './read-failure.js';
-import { serve } from './serve.js';
-import { type ServedService, service } from './service.js';
+import { type RunningServer, serve, type ServeOptions } from './serve.js';
+import { type CallIdentity, type ServedService, service } from './service.js';
+import { traceFields } from './trace.js';
+
+/** What an environment of a test answers, where it matters. */
+export type ToyMethods = Partial<EnvironmentServiceImplementation<CallIdentity>>;
 
 export const silent = createLogger({ name: 'test', level: 'silent' });
 
@@ -16,19 +22,36 @@ export const silent = createLogger({ name: 'test', level: 'silent' });
 export class ToyRooms {
   readonly #closers: (() => unknown)[] = [];
 
-  /** Serves on a free port; resolves to the address. */
-  async serving(...services: readonly ServedService[]): Promise<string> {
-    const server = await serve({ name: 'test', address: '127.0.0.1:0', logger: silent, services });
+  /** Serves on a free port without a word, unless the options say otherwise. */
+  async served(
+    services: readonly ServedService[],
+    options: Partial<ServeOptions> = {},
+  ): Promise<RunningServer> {
+    const server = await serve({
+      name: 'test',
+      address: '127.0.0.1:0',
+      logger: silent,
+      services,
+      ...options,
+    });
     this.atClose(() => server.shutdown(100));
-    return server.address;
+    return server;
   }
 
   /** Serves an environment and connects to it. */
-  async environment(methods: Partial<EnvironmentServiceImplementation>, options?: ConnectOptions) {
-    const address = await this.serving(toyEnvironment(methods));
+  async environment(methods: ToyMethods, options?: ConnectOptions) {
+    const { address } = await this.served([toyEnvironment(methods)]);
     const connection = connect(EnvironmentServiceDefinition, address, options);
     this.atClose(connection.close);
     return { ...connection, address };
+  }
+
+  /** Serves an environment as the options say, and connects to it with a client that asks once. */
+  async servedEnvironment(methods: ToyMethods, options?: Partial<ServeOptions>) {
+    const server = await this.served([toyEnvironment(methods)], options);
+    const { client, close } = connect(EnvironmentServiceDefinition, server.address, { retry: false });
+    this.atClose(close);
+    return { server, client };
   }
 
   atClose(close: () => unknown): void {
@@ -40,8 +63,8 @@ export class ToyRooms {
   }
 }
 
-/** An environment of which only `describe` and `listTasks` matter. */
-export const toyEnvironment = (methods: Partial<EnvironmentServiceImplementation>): ServedService =>
+/** An environment of which only those methods matter that are given. */
+export const toyEnvironment = (methods: ToyMethods): ServedService =>
   service(EnvironmentServiceDefinition, {
     describe: () => Promise.resolve({ name: 'test' }),
     listTasks: () => Promise.resolve({}),
@@ -50,6 +73,22 @@ export const toyEnvironment = (methods: Partial<EnvironmentServiceImplementation
     },
     ...methods,
   });
+
+/** A logger that writes its lines down as a room's does. */
+export function recordingLogger(): {
+  readonly logger: Logger;
+  readonly lines: readonly Readonly<Record<string, unknown>>[];
+} {
+  const lines: Record<string, unknown>[] = [];
+  const sink = new Writable({
+    write(chunk, _encoding, done) {
+      const line: unknown = JSON.parse(String(chunk));
+      if (typeof line === 'object') lines.push({ ...line });
+      done();
+    },
+  });
+  return { logger: pino({ level: 'debug', mixin: traceFields }, sink), lines };
+}
 
 /** How a call ended: OK or the code of its failure. */
 export const codeOf = (call: Promise<unknown>) =>

@@ -1,66 +1,15 @@
-import { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import {
-  EnvironmentServiceDefinition,
-  type EnvironmentServiceImplementation,
-} from '@backsight/contract/environment';
-import { pino } from 'pino';
-import {
-  connect,
-  currentTrace,
-  inTrace,
-  type Logger,
-  Metadata,
-  newTrace,
-  serve,
-  service,
-  type Trace,
-  traceFields,
-} from './index.js';
+import { currentTrace, inTrace, Metadata, newTrace, type Trace } from './index.js';
+import { recordingLogger, type ToyMethods, ToyRooms } from './toy-rooms.js';
 
-const closers: (() => unknown)[] = [];
-
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
-
-type Line = Readonly<Record<string, unknown>>;
-
-/** A logger that writes its lines down as a room's does. */
-function recordingLogger(): { readonly logger: Logger; readonly lines: Line[] } {
-  const lines: Line[] = [];
-  const sink = new Writable({
-    write(chunk, _encoding, done) {
-      lines.push(JSON.parse(String(chunk)) as Line);
-      done();
-    },
-  });
-  return { logger: pino({ level: 'debug', mixin: traceFields }, sink), lines };
-}
+const rooms = new ToyRooms();
+afterEach(() => rooms.close());
 
 /** A room with its log, and a client of it. */
-async function room(methods: Partial<EnvironmentServiceImplementation>) {
+async function room(methods: ToyMethods) {
   const { logger, lines } = recordingLogger();
-  const server = await serve({
-    name: 'room',
-    address: '127.0.0.1:0',
-    logger,
-    services: [
-      service(EnvironmentServiceDefinition, {
-        describe: () => Promise.resolve({ name: 'room' }),
-        listTasks: () => Promise.resolve({}),
-        play: async function* () {
-          yield* await Promise.resolve([]);
-        },
-        ...methods,
-      }),
-    ],
-  });
-  closers.push(() => server.shutdown(100));
-  const { client, close } = connect(EnvironmentServiceDefinition, server.address, { retry: false });
-  closers.push(close);
-  return { client, lines };
+  return { lines, ...(await rooms.servedEnvironment(methods, { logger })) };
 }
 
 const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
