@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from policy_torch.adapter import FreshAdapter, StoredAdapter
-from policy_torch.config import PolicyConfig, SettingsError, read_config, usage
+from policy_torch.config import FollowSettings, PolicyConfig, SettingsError, read_config, usage, with_flags
 
 
 def config(**variables: str) -> PolicyConfig:
@@ -40,6 +40,14 @@ def test_an_adapter_is_none_new_or_stored() -> None:
             'BACKSIGHT_ADAPTER_ALPHA must be a number in [0.000001, 1000000], not "nan"',
         ),
         (
+            {"POLICY_FOLLOW": "trainer:7101", "ADAPTER_RANK": "2"},
+            "a policy that follows takes whole weights: BACKSIGHT_POLICY_FOLLOW excludes an adapter",
+        ),
+        (
+            {"POLICY_FOLLOW_TYPE": "float16"},
+            'BACKSIGHT_POLICY_FOLLOW_TYPE must be one of float32, bfloat16, not "float16"',
+        ),
+        (
             {"STOP_CHECKPOINT": "../x"},
             'BACKSIGHT_STOP_CHECKPOINT must be the name of a checkpoint, or "none", not "../x"',
         ),
@@ -62,6 +70,15 @@ def test_a_drain_saves_under_a_name_or_not_at_all() -> None:
     assert config(STOP_CHECKPOINT="none").stop_checkpoint is None
 
 
+def test_a_flag_stands_for_a_setting_and_is_heard_first() -> None:
+    environment = {"BACKSIGHT_MODEL": "model", "BACKSIGHT_POLICY_FOLLOW": "127.0.0.1:1"}
+    assert read_config(environment).follow == FollowSettings("127.0.0.1:1", 0.5, 30.0, "float32")
+    for arguments in (["--follow", "trainer:7101"], ["--follow=trainer:7101"]):
+        follow = read_config(with_flags(environment, arguments)).follow
+        assert follow == FollowSettings("trainer:7101", 0.5, 30.0, "float32")
+    assert config().follow is None
+
+
 def test_help_names_every_variable_that_is_read() -> None:
     source = inspect.getsource(sys.modules["policy_torch.config"])
     named = set(re.findall(r'"(BACKSIGHT_[A-Z_]+)"', source))
@@ -73,10 +90,11 @@ def test_help_names_every_variable_that_is_read() -> None:
     ("argument", "code", "said", "complained"),
     [
         ("--help", 0, usage(), ""),
-        ("--nothing", 1, "", "policy: --nothing is no flag of this room; --help is\n"),
+        ("--nothing=7", 1, "", "policy: --nothing is no flag of this room; --follow=... and --help are\n"),
+        ("--follow", 1, "", "policy: --follow takes a value: --follow=...\n"),
     ],
 )
-def test_the_command_line_offers_help_alone(argument: str, code: int, said: str, complained: str) -> None:
+def test_the_command_line_offers_help_and_following(argument: str, code: int, said: str, complained: str) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "policy_torch", argument], capture_output=True, text=True, check=False
     )

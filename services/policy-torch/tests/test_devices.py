@@ -14,7 +14,8 @@ from elsewhere import ELSEWHERE, Device, Mixed, Remote
 from policy_torch import head
 from policy_torch.adapter import FreshAdapter
 from policy_torch.batches import Continuation
-from policy_torch.core import Copy, Core, CoreOptions, Export, Restore, Save, Score, Tick, Train
+from policy_torch.core import Copy, Core, CoreOptions, Export, Replace, Restore, Save, Score, Tick, Train
+from policy_torch.errors import UnsupportedError
 from policy_torch.generate import Finished, Sample
 from policy_torch.group import Group
 from policy_torch.model import ModelOptions, quiet_libraries
@@ -110,6 +111,14 @@ def everything(core: Core, device: Device | None = None) -> dict[str, Any]:
     core.perform(Export("out"))
     core.perform(Restore("one"))
     scores.append(core.perform(Score(continuations, True, 0.8, 3)))
+    taken_over = Replace(9, torch.bfloat16, [each.bfloat16() for each in copies])
+    if core.model.adapter is None:
+        core.perform(taken_over)
+        assert core.policy.version == 9
+        scores.append(core.perform(Score(continuations, False, 0.8, 3)))
+    else:
+        with pytest.raises(UnsupportedError, match="Weights cannot take the place of an adapter"):
+            core.perform(taken_over)
     core.perform(Restore("initial"))
     return {
         "ids": [each.token_ids for each in finished],

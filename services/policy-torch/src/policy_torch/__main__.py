@@ -13,11 +13,12 @@ import time
 import torch
 
 from policy_torch.checkpoint import CheckpointInfo, Retention
-from policy_torch.config import PolicyConfig, SettingsError, read_config, usage
+from policy_torch.config import PolicyConfig, SettingsError, read_config, usage, with_flags
 from policy_torch.core import Core, CoreOptions, Save, local_rank
 from policy_torch.engine import Engine
 from policy_torch.errors import CheckpointError, UnsupportedError
 from policy_torch.exposition import Figures, MetricsServer
+from policy_torch.follow import Follower, FollowState
 from policy_torch.group import Group
 from policy_torch.logs import log_to_stderr
 from policy_torch.model import ModelOptions, compute_type, device_of, quiet_libraries
@@ -33,9 +34,7 @@ def main() -> int:
         print(usage(), end="")
         return 0
     try:
-        if arguments:
-            raise SettingsError("\n".join(f"{each} is no flag of this room; --help is" for each in arguments))
-        config = read_config(os.environ)
+        config = read_config(with_flags(os.environ, arguments))
         log_to_stderr(config.log_level)
         return _work(config)
     except (SettingsError, CheckpointError, UnsupportedError, _ListenError) as error:
@@ -62,7 +61,7 @@ def _work(config: PolicyConfig) -> int:
     model = ModelOptions(config.model, device, compute, config.recompute_layers, config.adapter)
     retention = Retention(config.keep_last or None, config.keep_best or None)
     slots, tokens = config.generation_slots, config.micro_batch_tokens
-    core = Core(CoreOptions(model, config.checkpoints, slots, tokens, retention), group)
+    core = Core(CoreOptions(model, config.checkpoints, slots, tokens, retention, config.follow is not None), group)
     facts = {"model": core.model.card.name, "parameters": core.model.card.parameter_count, "device": str(device)}
     log.info("model loaded", extra={"facts": facts | {"ranks": group.size, "compute": str(model.compute)}})
     if group.rank == 0:
@@ -101,17 +100,27 @@ async def _serve(config: PolicyConfig, core: Core, texts: tuple[str, str, str]) 
         loop.add_signal_handler(each, asked)
     engine = Engine(core, max(1.0, config.group_timeout_s / 4), lost)
     figures = Figures(engine.version)
-    service = PolicyService(engine, texts, config.max_examples, config.max_pending_completions, figures)
+    follower = None if config.follow is None else Follower(engine, config.follow)
+    service = PolicyService(engine, texts, config.max_examples, config.max_pending_completions, figures, follower)
     try:
-        server = await Server.start(service, config.address)
+        server = await Server.start(service, config.address, serving=follower is None)
     except RuntimeError as error:
         raise _ListenError(f"{config.address} cannot be listened on: is the port taken?") from error
     metrics = _serve_metrics(config, server, figures)
+
+    async def state_is(state: FollowState) -> None:
+        await server.set_serving(state.kind == "fresh")
+        figures.stale_is(state.kind == "stale")
+
+    if follower is not None:
+        follower.start(service.synced, state_is)
     host = config.address.rpartition(":")[0]
     print(f"policy listening on {host}:{server.port}", flush=True)
     await stop.wait()
     log.info("draining")
     await server.drain(1.0 if broken else 10.0)
+    if follower is not None:
+        await follower.close()
     unsaved = None if broken else await _save(config, core, engine)
     await engine.close()
     if metrics is not None:

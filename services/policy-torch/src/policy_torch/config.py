@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -15,11 +15,27 @@ T = TypeVar("T")
 
 #: 1 to 100 letters, digits, dots, dashes and underscores, no dot first.
 CHECKPOINT_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+#: Flags, and the settings that they stand for.
+FLAGS = {"--follow": "BACKSIGHT_POLICY_FOLLOW"}
 LOG_LEVELS = ["silent", "fatal", "error", "warn", "info", "debug", "trace"]
 
 
 class SettingsError(Exception):
     """What is wrong with the environment, one line per setting."""
+
+
+@dataclass(frozen=True)
+class FollowSettings:
+    """Whom to follow and how."""
+
+    #: `host:port` of the trainer, or of another follower.
+    trainer: str
+    #: How often to ask for new weights, in seconds.
+    interval_s: float
+    #: After how long without an answer the weights count as stale, in seconds.
+    stale_after_s: float
+    #: What weights are sent in: `float32`, or `bfloat16`, which rounds them.
+    type: str
 
 
 @dataclass(frozen=True)
@@ -48,22 +64,50 @@ class PolicyConfig:
     #: Checkpoints that stay when another is saved; 0 sets no such limit.
     keep_last: int
     keep_best: int
+    #: Whose weights the policy samples with, if not its own; it then samples only.
+    follow: FollowSettings | None
 
 
 def read_config(environment: Mapping[str, str]) -> PolicyConfig:
     """Reads and checks every variable; raises SettingsError with one line per problem. An empty variable counts as unset."""
     reader = _Reader(environment)
     config = _read(reader)
+    if config.follow is not None and config.adapter is not None:
+        excluded = "a policy that follows takes whole weights: BACKSIGHT_POLICY_FOLLOW excludes an adapter"
+        reader.problems.append(excluded)
     if reader.problems:
         raise SettingsError("\n".join(reader.problems))
     return config
+
+
+def with_flags(environment: Mapping[str, str], arguments: Sequence[str]) -> dict[str, str]:
+    """The environment, with what flags say in the place of what it says; raises SettingsError for every other argument."""
+    problems: list[str] = []
+    said: dict[str, str] = {}
+    left = list(arguments)
+    while left:
+        flag, equals, value = left.pop(0).partition("=")
+        if flag not in FLAGS:
+            problems.append(f"{flag} is no flag of this room; {'=..., '.join(FLAGS)}=... and --help are")
+            continue
+        if not equals and left:
+            value = left.pop(0)
+        if value:
+            said[FLAGS[flag]] = value
+        else:
+            problems.append(f"{flag} takes a value: {flag}=...")
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return {**environment, **said}
 
 
 def usage() -> str:
     """What `--help` prints: every variable, what it must be, and what it is when unset."""
     reader = _Reader({})
     _read(reader)
-    head = ["policy: PolicyService on PyTorch.", "", "  -h, --help  prints this", ""]
+    options = [(f"{flag}=...", f"in place of {variable}") for flag, variable in FLAGS.items()]
+    told = [f"  {option:<12}  {meaning}" for option, meaning in [*options, ("-h, --help", "prints this")]]
+    head = ["policy: PolicyService on PyTorch.", "", *told, ""]
     return "\n".join([*head, "Settings, as environment variables; README.md says what each is for:", *reader.told, ""])
 
 
@@ -91,8 +135,18 @@ def _read(reader: _Reader) -> PolicyConfig:
             "BACKSIGHT_POLICY_METRICS_ADDRESS", "an address host:port, for example 127.0.0.1:7101", _address, None
         ),
         stop_checkpoint=reader.stop_checkpoint("BACKSIGHT_STOP_CHECKPOINT", "stopped"),
+        follow=_follow(reader),
         group_timeout_s=reader.integer("BACKSIGHT_GROUP_TIMEOUT_SECONDS", 1, 86_400, 600),
     )
+
+
+def _follow(reader: _Reader) -> FollowSettings | None:
+    """Whose weights the policy samples with."""
+    trainer = reader.read("BACKSIGHT_POLICY_FOLLOW", "an address host:port, for example 127.0.0.1:7101", _address, None)
+    interval_ms = reader.integer("BACKSIGHT_POLICY_FOLLOW_INTERVAL_MS", 10, 3_600_000, 500)
+    stale_after_ms = reader.integer("BACKSIGHT_POLICY_FOLLOW_STALE_AFTER_MS", 100, 86_400_000, 30_000)
+    sent = reader.choice("BACKSIGHT_POLICY_FOLLOW_TYPE", ["float32", "bfloat16"], "float32")
+    return None if trainer is None else FollowSettings(trainer, interval_ms / 1000, stale_after_ms / 1000, sent)
 
 
 def _adapter(reader: _Reader) -> AdapterSource | None:

@@ -85,6 +85,20 @@ class Restore:
 
 
 @dataclass(frozen=True)
+class Replace:
+    """Other weights and their version; the weights follow the action to the other ranks tensor by tensor."""
+
+    version: int
+    #: Of the weights.
+    dtype: torch.dtype
+    #: In the order of the parameters, on the host of rank 0; None elsewhere.
+    wholes: list[torch.Tensor] | None
+
+    def __reduce__(self) -> tuple[type[Replace], tuple[int, torch.dtype, None]]:
+        return Replace, (self.version, self.dtype, None)
+
+
+@dataclass(frozen=True)
 class Export:
     name: str
     #: The adapter alone, in PEFT layout.
@@ -106,7 +120,7 @@ class Stop:
     """The end."""
 
 
-Action = Tick | Score | Train | Save | Restore | Export | Copy | Idle | Stop
+Action = Tick | Score | Train | Save | Restore | Replace | Export | Copy | Idle | Stop
 
 
 @dataclass(frozen=True)
@@ -120,6 +134,8 @@ class CoreOptions:
     #: Tokens in one forward and backward pass, on each rank.
     micro_batch_tokens: int
     retention: Retention = field(default_factory=Retention)
+    #: Its weights are a trainer's, and so is the folder of checkpoints: it is left as it is.
+    follows: bool = False
 
 
 class Core:
@@ -130,7 +146,8 @@ class Core:
         self.model = LoadedModel(options.model, group)
         self.policy = Policy(self.model)
         self.checkpoints = Checkpoints(options.checkpoints, self.policy, options.retention)
-        self.checkpoints.sweep()
+        if not options.follows:
+            self.checkpoints.sweep()
         self.decoder = self._new_decoder()
 
     def follow(self) -> None:
@@ -162,6 +179,8 @@ class Core:
                 return self.checkpoints.save(name, rating, retain)
             case Restore(name):
                 return self.checkpoints.restore(name)
+            case Replace():
+                return self._replace(action)
             case Export(name, adapter):
                 return self.checkpoints.export(name, adapter), self.policy.version
             case Copy():
@@ -224,6 +243,18 @@ class Core:
 
     def _train(self, plan: TrainPlan, examples: list[TrainExample], checkpoint: Callable[[], None]) -> TrainReport:
         return Transaction(self.policy, plan, examples, self.options.micro_batch_tokens, checkpoint).run()
+
+    def _replace(self, given: Replace) -> int:
+        policy, wholes = self.policy, given.wholes
+        if policy.model.adapter is not None:
+            told = "Weights cannot take the place of an adapter and its base."
+            raise UnsupportedError("ADAPTER_REPLACED", told)
+        spread = (
+            self.group.spread(None if wholes is None else wholes[index], shape, given.dtype)
+            for index, shape in enumerate(policy.parameters.shapes)
+        )
+        policy.replace(given.version, spread)
+        return policy.version
 
     def _copy(self) -> tuple[int, list[torch.Tensor]]:
         self.model.scatter()

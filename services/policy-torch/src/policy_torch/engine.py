@@ -23,6 +23,7 @@ from policy_torch.core import (
     Core,
     Export,
     Idle,
+    Replace,
     Restore,
     Save,
     Score,
@@ -121,9 +122,9 @@ class Engine:
                     self._drop.add(number)
                 self._changed.notify()
 
-    async def call(self, action: Score | Train | Save | Restore | Export | Copy) -> Any:
+    async def call(self, action: Score | Train | Save | Restore | Replace | Export | Copy) -> Any:
         """Performs an action and returns its result; cancelling stops it before its next micro-batch."""
-        job = _Job(action, isinstance(action, Train | Restore))
+        job = _Job(action, isinstance(action, Train | Restore | Replace))
         with self._changed:
             self._require_here()
             self._jobs.append(job)

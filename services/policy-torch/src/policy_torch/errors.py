@@ -59,5 +59,9 @@ class AwayError(Exception):
     """The engine can answer nobody any more: it was closed, or a rank of its group died."""
 
 
+class NotYetFollowingError(Exception):
+    """A follower has no weights to sample from yet."""
+
+
 class CancelledWork(Exception):
     """Nobody waits for the result any more."""

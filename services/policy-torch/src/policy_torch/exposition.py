@@ -42,7 +42,10 @@ class Figures:
         self._completions = counter("policy_completions_total", by_reason, "finish_reason")
         self._steps = counter("policy_optimizer_steps_total", "Optimizer steps taken.")
         self._skipped = counter("policy_skipped_steps_total", "Optimizer steps whose gradient was not finite.")
+        stale = "1 while this policy follows a trainer that does not answer."
+        self._stale = Gauge("policy_weights_stale", stale, ["room"], registry=registry)
         self.version_is(version)
+        self.stale_is(False)
         for each in (self._tokens, self._steps, self._skipped):
             each.labels(room=ROOM)  # shown before the first
 
@@ -69,6 +72,9 @@ class Figures:
 
     def version_is(self, version: int) -> None:
         self._version.labels(ROOM).set(version)
+
+    def stale_is(self, stale: bool) -> None:
+        self._stale.labels(ROOM).set(int(stale))
 
 
 class MetricsServer:

@@ -16,6 +16,7 @@ from policy_torch.errors import (
     CheckpointError,
     FullError,
     InputError,
+    NotYetFollowingError,
     UnsupportedError,
     VersionMismatchError,
     Violation,
@@ -56,7 +57,7 @@ def failure_of(error: Exception, name: str = "") -> Failure | None:
             return unimplemented(error.reason, str(error))
         case FullError():
             return _retried(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error), error.retry_after_ms)
-        case AwayError():
+        case AwayError() | NotYetFollowingError():
             return _retried(grpc.StatusCode.UNAVAILABLE, str(error), ROOM_RETRY_MS)
         case VersionMismatchError():
             metadata = {"current_version": str(error.actual), "expected_version": str(error.expected)}

@@ -8,8 +8,12 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch import Tensor
 from torch._C._distributed_c10d import HashStore
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+
+#: Through which a tensor travels: 256 MiB.
+_PIECE_BYTES = 2**28
 
 
 class Group:
@@ -42,6 +46,16 @@ class Group:
         box = [value]
         dist.broadcast_object_list(box, src=0, group=self._control)
         return box[0]
+
+    def spread(self, whole: Tensor | None, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """Rank 0's tensor of that shape and type on every rank; the others give None."""
+        if whole is None:
+            whole = torch.empty(shape, dtype=dtype)
+        if self.size > 1:
+            data = whole.view(-1).view(torch.uint8)
+            for begin in range(0, len(data), _PIECE_BYTES):
+                dist.broadcast(data[begin : begin + _PIECE_BYTES], src=0, group=self._control)
+        return whole
 
     def gather(self, value: Any) -> list[Any]:
         """Every rank's value, by rank; the same list everywhere."""

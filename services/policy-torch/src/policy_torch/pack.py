@@ -14,11 +14,27 @@ from policy_torch.model import engine_version
 from policy_torch.plan import TrainReport
 from policy_torch.score import CompletionScore
 
+_ABILITIES = proto.TrainingCapabilities(
+    objectives=[
+        proto.OBJECTIVE_KIND_DISTILLATION,
+        proto.OBJECTIVE_KIND_POLICY_GRADIENT,
+        proto.OBJECTIVE_KIND_LIKELIHOOD,
+    ],
+    teachers=[
+        proto.TEACHER_KIND_EMA,
+        proto.TEACHER_KIND_FROZEN,
+        proto.TEACHER_KIND_LIVE,
+        proto.TEACHER_KIND_TRUST_REGION,
+    ],
+    max_support=0,
+    commits=True,
+)
+
 
 def describe(
-    core: Core, texts: tuple[str, str, str], max_examples: int, weights_id: str = ""
+    core: Core, texts: tuple[str, str, str], max_examples: int, weights_id: str = "", trains: bool = True
 ) -> proto.DescribeResponse:
-    """The model card; `texts` are tokenizer.json, the chat template and tokenizer_config.json."""
+    """The model card; `texts` are tokenizer.json, the chat template and tokenizer_config.json. `trains`: it is no follower."""
     card, options = core.model.card, core.options
     tokenizer_json, chat_template, tokenizer_config_json = texts
     return proto.DescribeResponse(
@@ -31,21 +47,7 @@ def describe(
         tokenizer_json=tokenizer_json,
         chat_template=chat_template,
         tokenizer_config_json=tokenizer_config_json,
-        training=proto.TrainingCapabilities(
-            objectives=[
-                proto.OBJECTIVE_KIND_DISTILLATION,
-                proto.OBJECTIVE_KIND_POLICY_GRADIENT,
-                proto.OBJECTIVE_KIND_LIKELIHOOD,
-            ],
-            teachers=[
-                proto.TEACHER_KIND_EMA,
-                proto.TEACHER_KIND_FROZEN,
-                proto.TEACHER_KIND_LIVE,
-                proto.TEACHER_KIND_TRUST_REGION,
-            ],
-            max_support=0,
-            commits=True,
-        ),
+        training=_ABILITIES if trains else proto.TrainingCapabilities(),
         limits=proto.PolicyLimits(
             generation_slots=options.generation_slots * core.group.size,
             max_examples=max_examples,

@@ -188,6 +188,18 @@ class Policy:
         self.version, self.own_teacher, self.moments = state.version, state.teacher, state.moments
         self._untouched = False
 
+    @torch.no_grad()
+    def replace(self, version: int, wholes: Iterable[Tensor]) -> None:
+        """Takes over other weights, whole in the order of `parameters`; teacher and optimizer begin anew.
+
+        All ranks iterate together.
+        """
+        self.model.scatter()
+        for index, (part, whole) in enumerate(zip(self.parameters.local(), wholes, strict=True)):
+            part.copy_(self.parameters.part(index, whole))
+        self.version, self.own_teacher, self.moments = version, None, None
+        self._untouched = False
+
     def start_over(self) -> None:
         """Back to the initial weights, with a fresh optimizer."""
         initial = self.initial if self._initial_factors is None else self._initial_factors

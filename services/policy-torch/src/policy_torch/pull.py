@@ -7,7 +7,7 @@ import hashlib
 import time
 import uuid
 import zlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -61,10 +61,15 @@ def snapshot(version: int, names: list[str], tensors: list[Tensor], dtype: proto
         SentTensor(name, tuple(tensor.shape), _unsigned(tensor.to(number).contiguous().view(bits)))
         for name, tensor in sorted(zip(names, tensors, strict=True), key=lambda pair: pair[0])
     ]
+    return Snapshot(version, dtype, sent, checksum_of(sent))
+
+
+def checksum_of(tensors: Iterable[SentTensor]) -> bytes:
+    """SHA-256 over the elements of all tensors, in order."""
     digest = hashlib.sha256()
-    for tensor in sent:
+    for tensor in tensors:
         digest.update(tensor.elements.data)
-    return Snapshot(version, dtype, sent, digest.digest())
+    return digest.digest()
 
 
 class WeightSource:
@@ -81,10 +86,10 @@ class WeightSource:
         #: By type: the revision it is of, the snapshot, and the one before it.
         self._kept: dict[proto.DataType, tuple[int, Snapshot, Snapshot | None]] = {}
 
-    def changed(self) -> None:
-        """The weights have changed, or may have."""
+    def changed(self, weights_id: str | None = None) -> None:
+        """The weights have changed, or may have; a follower's have the name that its trainer gave them."""
         self._revision += 1
-        self.weights_id = str(uuid.uuid4())
+        self.weights_id = str(uuid.uuid4()) if weights_id is None else weights_id
         if time.monotonic() - self._last_pull > KEPT_S:
             self._kept.clear()
 

@@ -24,6 +24,7 @@ from policy_torch.engine import Engine
 from policy_torch.errors import CheckpointError, InputError, Violation
 from policy_torch.exposition import Figures
 from policy_torch.failures import failed_precondition, invalid_argument, unimplemented
+from policy_torch.follow import Follower
 from policy_torch.pull import SENT_TYPES, WeightSource, messages
 from policy_torch.unpack import read_transaction, unpack_generate, unpack_score
 from policy_torch.violations import number
@@ -53,7 +54,10 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):  # type: ignore[misc
         max_examples: int,
         max_pending_completions: int,
         figures: Figures,
+        follower: Follower | None = None,
     ) -> None:
+        """`follower`: what keeps the engine at a trainer's weights; None: it trains its own."""
+        self._follower = follower
         self._engine, self._texts, self._max_examples = engine, texts, max_examples
         self._card = engine.core.model.card
         self._completions = Admission("completions", max_pending_completions, 1000)
@@ -75,15 +79,23 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):  # type: ignore[misc
         for name in ("Generate", "PullWeights"):
             setattr(self, name, self.calls.stream(getattr(self, name)))
 
+    def synced(self, version: int, weights_id: str) -> None:
+        """Other weights of the trainer's have been taken over, or those there are have another name."""
+        self._source.changed(weights_id)
+        self._figures.version_is(version)
+
     async def Describe(self, request: proto.DescribeRequest, context: Any) -> proto.DescribeResponse:
         texts = ("", "", "") if request.brief else self._texts
-        return pack.describe(self._engine.core, texts, self._max_examples, self._source.weights_id)
+        return pack.describe(
+            self._engine.core, texts, self._max_examples, self._source.weights_id, self._follower is None
+        )
 
     async def Generate(self, request: proto.GenerateRequest, context: Any) -> AsyncIterator[proto.GenerateResponse]:
         asked = unpack_generate(request, self._card)
         if not self._engine.core.model.can_generate:
             why = f"Generation for {self._card.architecture} is not written: its layers keep more than keys and values."
             raise refuse(unimplemented("GENERATION", why))
+        self._require_weights()
         with self._completions.enter(len(asked.prompts) * asked.group_size):
             finished = self._engine.generate(asked.prompts, asked.group_size, asked.sampling)
             try:
@@ -95,10 +107,14 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):  # type: ignore[misc
 
     async def Score(self, request: proto.ScoreRequest, context: Any) -> proto.ScoreResponse:
         asked = unpack_score(request, self._card)
+        if asked.teacher:
+            self._require_trainer()
+        self._require_weights()
         with self._score_calls.enter():
             return pack.scores(await self._engine.call(asked), self._engine.version)
 
     async def TrainStep(self, requests: AsyncIterator[proto.TrainStepRequest], context: Any) -> proto.TrainStepResponse:
+        self._require_trainer()
         with self._transactions.enter():
             asked = await read_transaction(requests, self._card, self._max_examples, lambda: _not_given_up(context))
             report = await self._engine.call(Train(asked.plan, asked.examples))
@@ -112,6 +128,7 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):  # type: ignore[misc
         return pack.report(report)
 
     async def SaveCheckpoint(self, request: proto.SaveCheckpointRequest, context: Any) -> proto.SaveCheckpointResponse:
+        self._require_trainer()
         require_name(request.name)
         score = request.score if request.HasField("score") else None
         if wrong := number("score", score):
@@ -123,6 +140,7 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):  # type: ignore[misc
     async def RestoreCheckpoint(
         self, request: proto.RestoreCheckpointRequest, context: Any
     ) -> proto.RestoreCheckpointResponse:
+        self._require_trainer()
         if request.name != INITIAL:
             require_name(request.name)
         info: CheckpointInfo = await self._engine.call(Restore(request.name))
@@ -134,6 +152,8 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):  # type: ignore[misc
     async def ListCheckpoints(
         self, request: proto.ListCheckpointsRequest, context: Any
     ) -> proto.ListCheckpointsResponse:
+        if self._follower is not None:
+            return proto.ListCheckpointsResponse()
         found = await asyncio.to_thread(self._engine.core.checkpoints.list)
         return proto.ListCheckpointsResponse(checkpoints=[pack.checkpoint(each) for each in found])
 
@@ -141,6 +161,7 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):  # type: ignore[misc
         self, request: proto.ExportCheckpointRequest, context: Any
     ) -> proto.ExportCheckpointResponse:
         require_name(request.name)
+        self._require_weights()
         path, version = await self._engine.call(Export(request.name, request.layout == proto.EXPORT_LAYOUT_PEFT))
         log.info("weights exported", extra={"facts": {"path": path, "version": version}})
         return proto.ExportCheckpointResponse(path=path, version=version)
@@ -148,6 +169,7 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):  # type: ignore[misc
     async def PullWeights(
         self, request: proto.PullWeightsRequest, context: Any
     ) -> AsyncIterator[proto.PullWeightsResponse]:
+        self._require_weights()
         dtype = request.dtype or proto.DATA_TYPE_FLOAT32
         if dtype not in SENT_TYPES:
             raise refuse(invalid_argument([Violation("dtype", "must be float32 or bfloat16")]))
@@ -161,6 +183,15 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):  # type: ignore[misc
             for message in messages(current, base):
                 yield message
 
+    def _require_trainer(self) -> None:
+        if self._follower is not None:
+            where = f"send this call to the trainer at {self._follower.trainer}, whose weights this policy follows"
+            raise refuse(failed_precondition("policy", f"samples only; {where}"))
+
+    def _require_weights(self) -> None:
+        if self._follower is not None:
+            self._follower.require_weights()
+
 
 class Server:
     """A server that answers calls until it is drained."""
@@ -169,11 +200,11 @@ class Server:
         self, service: PolicyService, server: grpc.aio.Server, health_service: health.aio.HealthServicer, port: int
     ) -> None:
         self._service, self._server, self._health, self.port = service, server, health_service, port
-        self.is_serving = True
+        self.is_serving, self._draining = True, False
 
     @staticmethod
-    async def start(service: PolicyService, address: str) -> Server:
-        """Starts serving, with health and reflection; raises RuntimeError when the address cannot be listened on."""
+    async def start(service: PolicyService, address: str, serving: bool = True) -> Server:
+        """Starts to take calls, saying that it serves or that it does not yet, with health and reflection; raises RuntimeError when the address cannot be listened on."""
         server = grpc.aio.server(options=_options())
         policy_pb2_grpc.add_PolicyServiceServicer_to_server(service, server)
         health_service = health.aio.HealthServicer()
@@ -181,13 +212,24 @@ class Server:
         reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
         port = server.add_insecure_port(address)
         await server.start()
-        for name in (SERVICE, "liveness"):
-            await health_service.set(name, health_pb2.HealthCheckResponse.SERVING)
-        return Server(service, server, health_service, port)
+        # What a liveness probe asks: a room that cannot serve for now is not to be killed for it.
+        await health_service.set("liveness", health_pb2.HealthCheckResponse.SERVING)
+        started = Server(service, server, health_service, port)
+        await started.set_serving(serving)
+        return started
+
+    async def set_serving(self, serving: bool) -> None:
+        """Says whether it can serve for now; once it drains, this is without effect."""
+        if self._draining:
+            return
+        self.is_serving = serving
+        status = health_pb2.HealthCheckResponse
+        for name in ("", SERVICE):
+            await self._health.set(name, status.SERVING if serving else status.NOT_SERVING)
 
     async def drain(self, grace_s: float = 10.0) -> None:
         """Says NOT_SERVING, takes no new calls, waits for those in flight, then ends what is left with UNAVAILABLE."""
-        self.is_serving = False
+        self.is_serving, self._draining = False, True
         await self._health.enter_graceful_shutdown()
         stopped = asyncio.ensure_future(self._server.stop(grace_s + FORCE_AFTER_S))
         done, _ = await asyncio.wait([stopped], timeout=grace_s)
