@@ -27,6 +27,7 @@ describe('settingChecks', () => {
     ['policy', 'elsewhere.example:5000/backsight/policy-torch:1', 'BACKSIGHT_DEVICE'],
     ['policy', 'backsight/policy-torch', 'BACKSIGHT_POLICY_LOG_LEVEL'],
     ['policy-follower', 'backsight/policy:local', 'BACKSIGHT_POLICY_FOLLOW'],
+    ['policy-follower', 'backsight/policy-torch:local', 'BACKSIGHT_POLICY_FOLLOW'],
     ['coordinator', 'backsight/coordinator', 'BACKSIGHT_COORDINATOR_FOLLOWERS'],
     ['policy', 'backsight/policy', 'HOME'],
   ])('take what the image of %s, %s, reads: %s', (name, image, variable) => {
@@ -38,8 +39,8 @@ describe('settingChecks', () => {
     [
       'policy',
       'backsight/policy-torch',
-      'BACKSIGHT_POLICY_FOLLOW',
-      'services/policy-torch reads no BACKSIGHT_POLICY_FOLLOW',
+      'BACKSIGHT_POLICY_OPENAI_ADDRESS',
+      'services/policy-torch reads no BACKSIGHT_POLICY_OPENAI_ADDRESS',
     ],
     ['judge', 'backsight/judge', 'BACKSIGHT_TASK', 'services/judge reads no BACKSIGHT_TASK'],
   ])('refuse what the image of %s, %s, does not read: %s', (name, image, variable, problem) => {
