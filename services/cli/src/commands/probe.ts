@@ -40,14 +40,21 @@ function probe(
   });
 }
 
-function told({ studentPassRate, teacherPassRate, hindsightFraction }: ProbeResult): string {
+/** What a probe found, in three lines. */
+export function told({ studentPassRate, teacherPassRate, hindsightFraction }: ProbeResult): string {
   const share = `${Math.round(hindsightFraction * 100)} % of the attempts`;
   const gain = teacherPassRate - studentPassRate;
   return [
     `plain attempts      pass@1 ${studentPassRate.toFixed(3)}`,
     `told in hindsight   pass@1 ${teacherPassRate.toFixed(3)}   there is hindsight for ${share}`,
-    gain > 0
-      ? `Hindsight helps this policy here, by ${gain.toFixed(3)}: training has something to distil.`
-      : 'Hindsight does not help this policy here: SDPO has little to distil. Try other feedback, demonstrations or a larger policy.',
+    verdict(studentPassRate, gain),
   ].join('\n');
+}
+
+function verdict(studentPassRate: number, gain: number): string {
+  if (gain > 0)
+    return `Hindsight helps this policy here, by ${gain.toFixed(3)}: training has something to distil.`;
+  return studentPassRate === 1
+    ? 'This policy solves every task here as it is: there is nothing to learn. Probe harder tasks.'
+    : 'Hindsight does not help this policy here: SDPO has little to distil. Try other feedback, demonstrations or a larger policy.';
 }
