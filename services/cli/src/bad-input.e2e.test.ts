@@ -274,6 +274,14 @@ describe('backsight train, eval, probe and checkpoints', () => {
     30_000,
   );
 
+  it('ends without a word when whoever reads its output has left', async () => {
+    const ended = await backsight(['conformance', '--environment', '127.0.0.1:17702'], {
+      environment,
+      onOutput: (_text, { stdout }) => stdout?.destroy(),
+    });
+    expect(ended).toMatchObject({ code: 130, stderr: '' });
+  }, 30_000);
+
   it('says what to do when nobody answers', async () => {
     const ended = await backsight(['watch', 'x', '--coordinator', '127.0.0.1:9'], { environment });
     expectRefusal(ended, /^the coordinator at 127\.0\.0\.1:9 cannot be reached: .*"backsight up" starts one/);

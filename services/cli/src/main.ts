@@ -19,6 +19,8 @@ import { inCommands, UserError } from './user-error.js';
 
 /** Exit code after Ctrl-C. */
 const INTERRUPTED = 130;
+/** What writing fails with once nobody reads. */
+const READER_LEFT = 'EPIPE';
 
 const stop = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
@@ -26,6 +28,12 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
     stop.abort(name);
   });
 }
+
+// Whoever reads may leave before the end, as `head` does: that ends a command like Ctrl-C, without a word.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== READER_LEFT) throw error;
+  stop.abort(READER_LEFT);
+});
 
 const context: Context = { output: process.stdout, signal: stop.signal, environment: process.env };
 const program = new Command('backsight')
@@ -72,6 +80,6 @@ function report(error: unknown): number {
     process.stderr.write(`${inCommands(describeError(error))}\n`);
     return exitCode;
   }
-  process.stderr.write('stopped\n');
+  if (stop.signal.reason !== READER_LEFT) process.stderr.write('stopped\n');
   return INTERRUPTED;
 }
