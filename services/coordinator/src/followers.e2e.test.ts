@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { RunState } from '@backsight/contract/coordinator';
+import { type RunEvent, RunState } from '@backsight/contract/coordinator';
 import { openRealHouse, type RealHouse } from '@backsight/testing';
 import { ofKind } from './toy-watching.js';
 
@@ -54,26 +54,43 @@ describe('a run over a real policy and its followers', () => {
 
   it('asks again for those completions alone that a follower owed when it was killed', async () => {
     house = await openRealHouse({ PATH: process.env['PATH'] }, { followers: 1 });
-    // So hot that any token is as likely as any other: some completions end at once, and most are long.
-    const sampling = { maxTokens: 120, temperature: 100 };
-    const { run } = await house.client.createRun({ recipeYaml: house.recipe({ steps: 1, sampling }) });
-    const { runId } = run!;
-    const events = [];
-    for await (const { event } of house.client.watchRun({ runId })) {
-      if (event === undefined) continue;
-      events.push(event);
-      const { kind } = event;
-      if (kind?.$case === 'phaseProgress' && kind.value.phase === 'rollout')
-        if (kind.value.done === 1) await house.kill('follower-1');
+    let killed = await killWhileSampling(house);
+    // On a crowded machine it may be caught too late, with nothing owed any more.
+    for (let again = 0; killed.owed === 0 && again < 3; again += 1) {
+      await house.revive('follower-1');
+      killed = await killWhileSampling(house);
     }
+    const { events, owed, share, rollouts } = killed;
     expect(ofKind(events, 'stateChanged').at(-1)).toEqual({ state: RunState.SUCCEEDED, failure: '' });
-    const [step] = ofKind(events, 'stepFinished');
-    const owed = step?.metrics['followers/asked_again'] ?? 0;
     expect(owed).toBeGreaterThan(0);
-    expect(step?.metrics['followers/share']).toBeCloseTo(1 - owed / 48, 12);
     expect(owed).toBeLessThan(48);
-    const { rollouts } = await house.client.listRollouts({ runId, pageSize: 200 });
+    expect(share).toBeCloseTo(1 - owed / 48, 12);
     expect(new Set(rollouts.map(({ rolloutId }) => rolloutId)).size).toBe(48);
     expect(rollouts).toHaveLength(48);
-  }, 90_000);
+  }, 180_000);
 });
+
+/** A run of one step whose only follower is killed once the first of 48 episodes has ended. */
+async function killWhileSampling(house: RealHouse) {
+  const { client } = house;
+  // So hot that any token is as likely as any other: some completions end at once, and most are long.
+  const sampling = { maxTokens: 120, temperature: 100 };
+  const { run } = await client.createRun({ recipeYaml: house.recipe({ steps: 1, sampling }) });
+  const { runId } = run!;
+  const events: RunEvent[] = [];
+  for await (const { event } of client.watchRun({ runId })) {
+    if (event === undefined) continue;
+    events.push(event);
+    const { kind } = event;
+    if (kind?.$case === 'phaseProgress' && kind.value.phase === 'rollout' && kind.value.done === 1)
+      await house.kill('follower-1');
+  }
+  const metrics = ofKind(events, 'stepFinished')[0]?.metrics ?? {};
+  const { rollouts } = await client.listRollouts({ runId, pageSize: 200 });
+  return {
+    events,
+    rollouts,
+    owed: metrics['followers/asked_again'] ?? 0,
+    share: metrics['followers/share'] ?? 0,
+  };
+}
