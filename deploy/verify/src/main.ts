@@ -1,6 +1,7 @@
 /** `npm run verify:deploy`: checks deploy/ without a cluster, and says what was checked. */
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Command } from 'commander';
 import type { Check } from './check.js';
 import { containerFileChecks, torchFileChecks } from './container-file.js';
 import { type Design, policyFollowed, programsApart, programsInside } from './design.js';
@@ -10,6 +11,10 @@ import { render } from './render.js';
 import { runnerPodChecks } from './runner-pod.js';
 import { settingChecks } from './settings.js';
 import { verify, type Section } from './verify.js';
+
+new Command('verify:deploy')
+  .description('Container files and manifests of deploy/, checked without a cluster.')
+  .parse();
 
 const root = join(import.meta.dirname, '../../..');
 const kustomizations = [

@@ -1,7 +1,11 @@
 /** `npm run verify:golden`: holds the specification and the engine to the golden cases. Exits with 1 if any fails. */
-
+import { Command } from 'commander';
 import { loadGoldenCases } from './golden/golden-case.js';
 import { summaryOf, verifyGolden } from './golden/verify.js';
+
+new Command('verify:golden')
+  .description('The specification and the embedded engine, held to the golden losses and gradients.')
+  .parse();
 
 const verdict = await verifyGolden(loadGoldenCases());
 const failures = [...verdict.spec.failures, ...verdict.engine.failures];
