@@ -68,7 +68,11 @@ describe('readTaskFiles', () => {
 
   it.each<[string, unknown, string]>([
     ['what is not JSON', '{"idx": 1,', 'is not JSON'],
-    ['a missing prompt', { idx: 1, answer: right.answer }, 'prompt: Invalid input'],
+    [
+      'a missing prompt',
+      { idx: 1, answer: right.answer },
+      'prompt: must be a text or a list of {role, content}',
+    ],
     [
       'a field of another type',
       { ...right, idx: 'one' },

@@ -19,13 +19,19 @@ const row = z.object({
   title: z.string().optional(),
   split: z.string().min(1).optional(),
   system: z.string().nullish(),
-  prompt: z.union([z.string().min(1), z.array(message).min(1)]),
-  answer: z.union([z.string(), z.array(z.unknown())]),
+  prompt: z.union(
+    [z.string().min(1), z.array(message).min(1)],
+    'must be a text or a list of {role, content}',
+  ),
+  answer: z.union(
+    [z.string(), z.array(z.unknown())],
+    'must be a list of {Action, Action_Input}, or its JSON text',
+  ),
 });
 
 const goldCall = z.object({
   Action: z.string().min(1),
-  Action_Input: z.union([z.string(), z.looseObject({})]),
+  Action_Input: z.union([z.string(), z.looseObject({})], 'must be an object, or its JSON text'),
 });
 
 /** Reads all tasks, in the order of files and lines. Throws TaskFileError. */
