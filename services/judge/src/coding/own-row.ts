@@ -54,17 +54,20 @@ const checkerKinds = {
 } as const;
 const checkerName = z.enum(['exact', 'trimmed_lines', 'tokens', 'floats', 'unordered_lines']);
 const tolerance = z.number().min(0).default(0);
-const checker = z.union([
-  checkerName.transform((kind) => checkerOf(kind, 0, 0)),
-  z
-    .strictObject({ kind: checkerName, absolute_tolerance: tolerance, relative_tolerance: tolerance })
-    .transform((row) => checkerOf(row.kind, row.absolute_tolerance, row.relative_tolerance)),
-  taskProgram.transform((program): Checker => ({
-    ...checkerOf('exact', 0, 0),
-    kind: CheckerKind.PROGRAM,
-    program,
-  })),
-]);
+const checker = z.union(
+  [
+    checkerName.transform((kind) => checkerOf(kind, 0, 0)),
+    z
+      .strictObject({ kind: checkerName, absolute_tolerance: tolerance, relative_tolerance: tolerance })
+      .transform((row) => checkerOf(row.kind, row.absolute_tolerance, row.relative_tolerance)),
+    taskProgram.transform((program): Checker => ({
+      ...checkerOf('exact', 0, 0),
+      kind: CheckerKind.PROGRAM,
+      program,
+    })),
+  ],
+  `must be one of ${checkerName.options.join(', ')}, {kind, absolute_tolerance, relative_tolerance}, or {program, language}`,
+);
 
 /** What is compared when a row does not say. */
 export const defaultChecker: Checker = checkerOf('trimmed_lines', 0, 0);
@@ -74,7 +77,7 @@ const message = z.strictObject({ role: z.enum(['system', 'user', 'assistant']), 
 /** A row, checked field by field. */
 export const ownRow = z
   .strictObject({
-    task_id: z.union([name, z.int().transform(String)]),
+    task_id: z.union([name, z.int().transform(String)], 'must be a text or a whole number'),
     split: name.default('train'),
     title: text.default(''),
     prompt: name.optional(),

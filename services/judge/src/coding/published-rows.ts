@@ -44,7 +44,7 @@ export const humanEvalRow = z
 /** google-research MBPP: the first assertion is part of the question, since only it names the function. */
 export const mbppRow = z
   .object({
-    task_id: z.union([z.int(), z.string().min(1)]),
+    task_id: z.union([z.int(), z.string().min(1)], 'must be a text or a whole number'),
     text: z.string().min(1),
     test_setup_code: z.string().default(''),
     test_list: z.array(z.string().min(1)).min(1),

@@ -30,7 +30,7 @@ export const sdpoRow = z
     reward_model: z.object({ ground_truth: z.string() }),
     extra_info: z.object({
       split: z.string().min(1),
-      index: z.union([z.int().transform(String), z.string().min(1)]),
+      index: z.union([z.int().transform(String), z.string().min(1)], 'must be a text or a whole number'),
       problem: z.string().nullish(),
     }),
   })
