@@ -131,7 +131,10 @@ describe('readTasks', () => {
     [{ ...row, tests: [] }, /^1: tests: .*>=1/],
     [{ ...row, tests: [{ input: 1, output: '' }] }, '1: tests[0].input: expected string, received number'],
     [{ ...row, task_id: null }, '1: task_id: must be a text or a whole number'],
-    [{ ...row, checker: 5 }, '1: checker: must be one of exact, trimmed_lines,'],
+    [
+      { ...row, checker: 5 },
+      /^1: checker: must be one of exact, trimmed_lines, .* or \{program, language\}$/,
+    ],
     [{ ...row, tests: [{ ...stdio, hiden: true }] }, /^1: tests\[0\]: .*hiden/],
     [
       { ...row, tests: [stdio, { function: '', arguments: [], expected: 1 }] },
