@@ -29,7 +29,6 @@ export async function loadOrtEngine(options: OrtEngineOptions): Promise<Engine> 
     requireHeads(config, options.modelFolder);
   });
   const store = new CheckpointStore(options.checkpointFolder);
-  await store.sweep();
   const adapter = options.adapter && (await adapterOf(options.adapter, loaded.config));
   const engine = new OrtEngine(loaded, store, options, adapter);
   options.logger?.info(

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, open, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, open, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -169,6 +169,22 @@ describe('CheckpointStore', () => {
     await writeFile(store.folder, 'a file in the way');
     await expect(store.save('a', state(1))).rejects.toMatchObject({ name: 'CheckpointError' });
     expect(await readFile(store.folder, 'utf8')).toBe('a file in the way');
+  });
+
+  it('removes what a crash left before its first save, and nothing while it only reads', async () => {
+    await store.save('a', state(1));
+    const left = ['a@0123456789ab', '.a@0123456789ab.json'];
+    await mkdir(join(store.folder, 'a@0123456789ab'));
+    await writeFile(join(store.folder, '.a@0123456789ab.json'), '{');
+    const other = new CheckpointStore(store.folder);
+    await other.load('a', () => table);
+    await other.list();
+    expect(await readdir(store.folder)).toEqual(expect.arrayContaining(left));
+    await Promise.all([other.save('b', state(2)), other.save('c', state(3))]);
+    const entries = await readdir(store.folder);
+    expect(entries).toHaveLength(6);
+    expect(entries).not.toEqual(expect.arrayContaining(left.slice(0, 1)));
+    expect((await other.load('b', () => table)).version).toBe(2);
   });
 
   it('sweeps what a crash left, and nothing else', async () => {

@@ -49,12 +49,16 @@ export const initialCheckpoint = 'initial';
 export class CheckpointStore {
   constructor(readonly folder: string) {}
 
+  /** What crashed saves left is removed before the first save, and not by who only reads: a follower shares its trainer's folder. */
+  private swept: Promise<void> | undefined;
+
   /** Writes a checkpoint, replacing one of the same name. On an error nothing is left behind and the previous one stays. */
   async save(name: string, state: PolicyState, score?: number): Promise<CheckpointInfo> {
     requireName(name);
     const dataFolder = `${name}@${randomBytes(6).toString('hex')}`;
     const manifestPart = join(this.folder, `.${dataFolder}.json`);
     try {
+      await (this.swept ??= this.sweep().catch((error: unknown) => this.unswept(error)));
       await mkdir(join(this.folder, dataFolder), { recursive: true });
       const manifest = await this.writeData(name, dataFolder, state, score);
       await writeNewFile(manifestPart, [Buffer.from(formatManifest(manifest))]);
@@ -112,7 +116,7 @@ export class CheckpointStore {
     return found.sort((a, b) => b.createdAtMs - a.createdAtMs || (a.name < b.name ? -1 : 1));
   }
 
-  /** Removes what crashed saves left; call it before the first save, while no other process writes the folder. */
+  /** Removes what crashed saves left, while no other process writes the folder. */
   async sweep(): Promise<void> {
     const kept = new Set<string>();
     for (const { name } of await this.list()) kept.add((await this.readManifest(name)).folder);
@@ -120,6 +124,11 @@ export class CheckpointStore {
       const unpublished = isDataFolder(entry) && !kept.has(entry);
       if (unpublished || isManifestPart(entry)) await this.remove(entry);
     }
+  }
+
+  private unswept(error: unknown): never {
+    this.swept = undefined;
+    throw error;
   }
 
   /** Removes what the retention does not keep, oldest first; the newest always stays. */
