@@ -21,6 +21,7 @@ export { defaultMaxMessageBytes } from './message-limits.js';
 export { Counter, createRegistry, Gauge, Histogram, type Registry } from './metrics.js';
 export { describeError, describeFailure, readFailure } from './read-failure.js';
 export type { RetryPolicy } from './retry.js';
+export { within, type Within } from './within.js';
 export { runRoom, type Room, type RoomContext, type StartedRoom } from './room.js';
 export { serve, type RunningServer, type ServeOptions } from './serve.js';
 export { service, type CallIdentity, type RoomCallContext, type ServedService } from './service.js';

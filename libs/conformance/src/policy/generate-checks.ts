@@ -5,7 +5,7 @@ import {
   type GenerateRequest,
   type Sampling,
 } from '@backsight/contract/policy';
-import { describeError } from '@backsight/rpc';
+import { describeError, within } from '@backsight/rpc';
 import { type Check, expectThat, Nonconformity, NotOffered } from '../suite/check.js';
 import { expectRefusals } from '../suite/expect-failure.js';
 import { generate, itemsOf, promptsOf, score, usualTokens } from './ask.js';
@@ -180,14 +180,18 @@ async function cancellation(subject: PolicySubject): Promise<void> {
     clearTimeout(giveUp);
     signal.throwIfAborted();
   }
-  const patience = AbortSignal.any([signal, AbortSignal.timeout(freeAfterMs)]);
-  await generate(subject, { sampling: { maxTokens: 1 } }, patience).catch((error: unknown) => {
+  const patience = within(signal, freeAfterMs);
+  try {
+    await generate(subject, { sampling: { maxTokens: 1 } }, patience.signal);
+  } catch (error) {
     signal.throwIfAborted();
-    const why = patience.aborted
+    const why = patience.signal.aborted
       ? `is not answered within ${freeAfterMs / 1000} s`
       : `fails: ${describeError(error)}`;
     throw new Nonconformity(`after three cancelled calls, a completion of one token ${why}`);
-  });
+  } finally {
+    patience.stop();
+  }
 }
 
 /** How long what was cancelled may hold up what comes next, in milliseconds. */

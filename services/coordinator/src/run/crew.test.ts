@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { createLogger } from '@backsight/rpc';
 import { away, scriptedPolicy } from '@backsight/testing';
@@ -10,6 +12,9 @@ import { Crew, type CrewOptions } from './crew.js';
 import { freshTally } from './draw.js';
 import { sample } from './sample.js';
 import type { Players } from './players.js';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
@@ -188,6 +193,20 @@ describe('Crew', () => {
     followers[0]!.following = true;
     await eventually(() => crew.report().serving === 1, 'its catching up');
     expect(await draw()).toEqual(['follower-0']);
+  });
+
+  it('loses patience whatever the garbage collector takes meanwhile', async () => {
+    const { trainer, followers, policyHas, draw } = await openCrew(1, { syncPatienceMs: 300 });
+    await draw();
+    followers[0]!.following = false;
+    trainer.weightsId = 'weights after the step';
+    policyHas();
+    const collecting = setInterval(collectGarbage, 50);
+    try {
+      expect(await draw()).toEqual(['trainer']);
+    } finally {
+      clearInterval(collecting);
+    }
   });
 
   it('stops waiting when whoever asked leaves', async () => {

@@ -1,6 +1,6 @@
 /** Those who sample for a run: the followers of its policy that have the right weights, else the policy itself. */
 import { EventEmitter, once } from 'node:events';
-import type { Logger } from '@backsight/rpc';
+import { type Logger, within } from '@backsight/rpc';
 import type { PolicyRoom } from '../rooms/rooms.js';
 import {
   FollowerWatch,
@@ -40,6 +40,13 @@ export interface CrewOptions {
   readonly syncPatienceMs?: number;
   /** Told once when no follower came to have the policy's weights in time. */
   readonly onBehind?: () => void;
+}
+
+/** What `take` asks for. */
+interface Wanted {
+  readonly oldest: number;
+  readonly completions: number;
+  readonly part: number;
 }
 
 export class Crew {
@@ -91,7 +98,19 @@ export class Crew {
    * the batch, in completions.
    */
   async take(oldest: number, completions: number, part: number, signal: AbortSignal): Promise<Sampler> {
-    const patience = AbortSignal.any([signal, AbortSignal.timeout(this.#patienceLeft())]);
+    const { signal: patience, stop } = within(signal, this.#patienceLeft());
+    try {
+      return await this.#choose({ oldest, completions, part }, signal, patience);
+    } finally {
+      stop();
+    }
+  }
+
+  async #choose(
+    { oldest, completions, part }: Wanted,
+    signal: AbortSignal,
+    patience: AbortSignal,
+  ): Promise<Sampler> {
     for (;;) {
       signal.throwIfAborted();
       const able = this.#followers.filter((follower) => this.#mayServe(follower, oldest));
