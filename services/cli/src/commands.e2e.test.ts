@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ProbeResult, Run } from '@backsight/contract/coordinator';
 import { quickstartTasks } from '@backsight/tiny';
@@ -101,6 +101,35 @@ describe('backsight', () => {
       expect.stringMatching(/^mine-\w+ +succeeded +3\/3 /),
       expect.stringMatching(new RegExp(`^${runId} +succeeded +2/2 `)),
     ]);
+  });
+
+  it('draws how runs went, on the terminal and as a picture', async () => {
+    const { code, stdout } = await run('curves', runId);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^critic\/rewards\/mean {3}# mine\n 1\.00 ┤/);
+    expect(stdout).toMatch(/0 +rollouts +64\n$/);
+    const picture = join(folder, 'mine.svg');
+    const drawn = await run('curves', runId, '--svg', picture, '--title', 'Two steps');
+    expect(drawn.lines).toEqual([picture]);
+    expect(await readFile(picture, 'utf8')).toMatch(/^<svg [^]*>Two steps<[^]*<\/svg>\n$/);
+    const [curve] = JSON.parse((await run('curves', runId, '--every', '2', '--json')).stdout);
+    expect(curve).toMatchObject({ name: 'mine', points: [{ x: 64, spread: 0 }] });
+  });
+
+  it('says which figures runs have, and which run it does not know', async () => {
+    const unknown = await run('curves', runId, '--figure', 'reward');
+    expect(unknown.code).toBe(1);
+    expect(unknown.stderr).toMatch(
+      /^No figure of these runs is called reward\. They have .*critic\/rewards\/mean, /,
+    );
+    const nobody = await run('curves', 'nobody');
+    expect(nobody.code).toBe(1);
+    expect(nobody.stderr).toMatch(/nobody/);
+    const nowhere = await run('curves', runId, '--svg', join(folder, 'none', 'mine.svg'));
+    expect(nowhere).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^The picture cannot be written: ENOENT/),
+    });
   });
 
   it('lists the checkpoints of its policy, puts it back to one and exports it', async () => {

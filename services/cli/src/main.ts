@@ -12,6 +12,7 @@ import { addFork } from './commands/fork.js';
 import { addModels } from './commands/models.js';
 import { addProbe } from './commands/probe.js';
 import { addQuickstart } from './commands/quickstart.js';
+import { addCurves } from './commands/curves.js';
 import { addChanges, addRuns } from './commands/runs.js';
 import { addTrain, addWatch } from './commands/train.js';
 import { addUp } from './commands/up.js';
@@ -48,6 +49,7 @@ for (const add of [
   addWatch,
   addFork,
   addRuns,
+  addCurves,
   addChanges,
   addEval,
   addProbe,

@@ -12,8 +12,8 @@ import { startHouse } from '../rooms/house.js';
 import type { Addresses } from '../rooms/house-options.js';
 import { UserError } from '../user-error.js';
 import { followRun } from '../watch-run.js';
-import { drawChart } from './chart.js';
-import { curvesSvg } from './curves-svg.js';
+import { drawChart } from '../curves/chart.js';
+import { curvesSvg } from '../curves/curves-svg.js';
 import { closingLine, curveOf, resultTable, summarise, type Method, type RunResult } from './results.js';
 
 export interface QuickstartOptions {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { closingLine, curveOf, meanSpread, resultTable, summarise, type RunResult } from './results.js';
+import { closingLine, curveOf, resultTable, summarise, type RunResult } from './results.js';
 
 const result = (method: 'SDPO' | 'GRPO', seed: number, before: number, after: number): RunResult => ({
   method,
@@ -18,13 +18,6 @@ const results = [
   result('GRPO', 11, 0, 0.1),
   result('GRPO', 12, 0.02, 0.1),
 ];
-
-describe('meanSpread', () => {
-  it('is the mean and the sample standard deviation', () => {
-    expect(meanSpread([1, 3])).toEqual({ mean: 2, spread: Math.sqrt(2) });
-    expect(meanSpread([5])).toEqual({ mean: 5, spread: 0 });
-  });
-});
 
 describe('summarise', () => {
   it('pairs before and after of one seed', () => {

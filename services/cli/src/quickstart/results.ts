@@ -1,7 +1,7 @@
 /** What a quickstart found: curves over seeds, the table and the closing line. Pure. */
 import type { Evaluation } from '../progress/run-progress.js';
 import { table } from '../table.js';
-import type { Curve } from './chart.js';
+import { type Curve, meanCurve, meanSpread, type MeanSpread } from '../curves/curve.js';
 
 export type Method = 'SDPO' | 'GRPO';
 
@@ -16,12 +16,6 @@ export interface RunResult {
   readonly heldOut: readonly Evaluation[];
 }
 
-/** A mean with its sample standard deviation; the deviation of one value is 0. */
-export interface MeanSpread {
-  readonly mean: number;
-  readonly spread: number;
-}
-
 export interface MethodSummary {
   readonly method: Method;
   readonly before: MeanSpread;
@@ -31,14 +25,6 @@ export interface MethodSummary {
   readonly rollouts: number;
   /** Mean seconds per seed. */
   readonly seconds: number;
-}
-
-export function meanSpread(values: readonly number[]): MeanSpread {
-  if (values.length === 0) return { mean: Number.NaN, spread: Number.NaN };
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  if (values.length === 1) return { mean, spread: 0 };
-  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  return { mean, spread: Math.sqrt(squares / (values.length - 1)) };
 }
 
 export function summarise(method: Method, results: readonly RunResult[]): MethodSummary {
@@ -58,19 +44,10 @@ export function summarise(method: Method, results: readonly RunResult[]): Method
 /** The mean held-out curve of a method; the spread is that over seeds. */
 export function curveOf(method: Method, mark: string, results: readonly RunResult[]): Curve {
   const mine = results.filter((result) => result.method === method);
-  const xs = [...new Set(mine.flatMap((result) => result.heldOut.map((evaluation) => evaluation.rollouts)))];
-  const points = xs
-    .sort((a, b) => a - b)
-    .map((x) => {
-      const values = mine.flatMap((result) =>
-        result.heldOut
-          .filter((evaluation) => evaluation.rollouts === x)
-          .map((evaluation) => evaluation.passRate),
-      );
-      const { mean, spread } = meanSpread(values);
-      return { x, y: mean, spread };
-    });
-  return { name: method, mark, points };
+  const runs = mine.map(({ heldOut }) =>
+    heldOut.map(({ rollouts, passRate }) => ({ x: rollouts, y: passRate })),
+  );
+  return meanCurve(method, mark, runs);
 }
 
 export function resultTable(summaries: readonly MethodSummary[], seeds: number): string {

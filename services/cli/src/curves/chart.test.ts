@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { drawChart, type Curve } from './chart.js';
+import { drawChart } from './chart.js';
+import type { Curve } from './curve.js';
 import { curvesSvg } from './curves-svg.js';
 
 const rising: Curve = {

@@ -1,5 +1,5 @@
 /** Learning curves as an SVG picture. Pure. */
-import type { Curve, Point } from './chart.js';
+import { axisLabel, type Curve, type Point, rangeOf } from './curve.js';
 
 const WIDTH = 720;
 const HEIGHT = 420;
@@ -7,15 +7,21 @@ const LEFT = 64;
 const RIGHT = 24;
 const TOP = 56;
 const BOTTOM = 56;
-const COLOURS = ['#2563eb', '#d97706', '#059669', '#7c3aed'];
+const COLOURS = ['#2563eb', '#d97706', '#059669', '#7c3aed', '#db2777', '#374151'];
 
-/** A standalone SVG of curves with error bars, y from 0 to 1. */
+/** A standalone SVG of curves with error bars. */
 export function curvesSvg(title: string, xLabel: string, yLabel: string, curves: readonly Curve[]): string {
   const largest = Math.max(1, ...curves.flatMap((curve) => curve.points.map((point) => point.x)));
+  const { low, high } = rangeOf(curves);
   const x = (value: number): string => (LEFT + (value / largest) * (WIDTH - LEFT - RIGHT)).toFixed(1);
   const y = (value: number): string =>
-    (HEIGHT - BOTTOM - Math.min(1, Math.max(0, value)) * (HEIGHT - TOP - BOTTOM)).toFixed(1);
+    (
+      HEIGHT -
+      BOTTOM -
+      Math.min(1, Math.max(0, (value - low) / (high - low))) * (HEIGHT - TOP - BOTTOM)
+    ).toFixed(1);
   const ticks = [0, 0.25, 0.5, 0.75, 1];
+  const at = (tick: number): number => low + tick * (high - low);
   const lines = [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif" font-size="13" role="img" aria-label="${escape(title)}">`,
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="white"/>`,
@@ -23,8 +29,8 @@ export function curvesSvg(title: string, xLabel: string, yLabel: string, curves:
     ...(curves.some(({ points }) => points.some(hasBar)) ? [barLegend] : []),
     ...ticks.map(
       (tick) =>
-        `<line x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${y(tick)}" y2="${y(tick)}" stroke="#e5e7eb"/>` +
-        `<text x="${LEFT - 8}" y="${y(tick)}" dy="4" text-anchor="end" fill="#4b5563">${tick.toFixed(2)}</text>`,
+        `<line x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${y(at(tick))}" y2="${y(at(tick))}" stroke="#e5e7eb"/>` +
+        `<text x="${LEFT - 8}" y="${y(at(tick))}" dy="4" text-anchor="end" fill="#4b5563">${axisLabel(at(tick))}</text>`,
     ),
     ...ticks.map(
       (tick) =>

@@ -1,36 +1,24 @@
 /** Learning curves as text, for a terminal. Pure. */
-
-export interface Curve {
-  readonly name: string;
-  /** One character that draws the curve. */
-  readonly mark: string;
-  /** x: rollouts, y: pass rate in [0, 1]; x ascending. */
-  readonly points: readonly Point[];
-}
-
-export interface Point {
-  readonly x: number;
-  readonly y: number;
-  /** Half the height of the error bar; 0 draws none. */
-  readonly spread: number;
-}
+import { axisLabel, type Curve, type Point, rangeOf } from './curve.js';
 
 const WIDTH = 60;
 const HEIGHT = 12;
 
-/** Curves on one grid, y from 0 to 1, with axes and a legend. */
+/** Curves on one grid, with axes and a legend. */
 export function drawChart(title: string, xLabel: string, curves: readonly Curve[]): string {
   const largest = Math.max(1, ...curves.flatMap((curve) => curve.points.map((point) => point.x)));
+  const { low, high } = rangeOf(curves);
   const grid = Array.from({ length: HEIGHT + 1 }, () => Array.from({ length: WIDTH + 1 }, () => ' '));
   for (const { mark, points } of curves) {
     for (let column = 0; column <= WIDTH; column++) {
       const y = interpolate(points, (column / WIDTH) * largest);
-      const row = y === undefined ? undefined : grid[HEIGHT - Math.round(y * HEIGHT)];
+      const row =
+        y === undefined ? undefined : grid[HEIGHT - Math.round(((y - low) / (high - low)) * HEIGHT)];
       if (row !== undefined) row[column] = mark;
     }
   }
   const rows = grid.map((row, index) => {
-    const label = index % 3 === 0 ? (1 - index / HEIGHT).toFixed(2) : '';
+    const label = index % 3 === 0 ? axisLabel(high - (index / HEIGHT) * (high - low)) : '';
     return `${label.padStart(5)} ┤${row.join('').trimEnd()}`;
   });
   const axis = `${' '.repeat(6)}└${'─'.repeat(WIDTH + 1)}`;
