@@ -112,8 +112,8 @@ describe('backsight', () => {
     const drawn = await run('curves', runId, '--svg', picture, '--title', 'Two steps');
     expect(drawn.lines).toEqual([picture]);
     expect(await readFile(picture, 'utf8')).toMatch(/^<svg [^]*>Two steps<[^]*<\/svg>\n$/);
-    const [curve] = JSON.parse((await run('curves', runId, '--every', '2', '--json')).stdout);
-    expect(curve).toMatchObject({ name: 'mine', points: [{ x: 64, spread: 0 }] });
+    const { stdout: json } = await run('curves', runId, '--every', '2', '--json');
+    expect(JSON.parse(json)).toMatchObject([{ name: 'mine', points: [{ x: 64, spread: 0 }] }]);
   });
 
   it('says which figures runs have, and which run it does not know', async () => {
