@@ -56,7 +56,8 @@ export const rustPrograms: readonly Trial[] = [
       orVerdict: [Verdict.RUNTIME_ERROR],
     },
   ),
-  rust('endless output', main('loop { println!("x"); }'), {
+  // In long lines, since Rust writes each line by itself: in short ones the CPU limit may fire first.
+  rust('endless output', main('loop { println!("{}", "x".repeat(1000)); }'), {
     verdict: Verdict.OUTPUT_LIMIT,
     limit: ['output'],
   }),
