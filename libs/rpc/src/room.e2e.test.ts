@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { waitUntilServing } from './index.js';
 
-/** A room as its main.js would be, over the built library; `slow` makes its shutdown last. */
+/** A room as its main.js would be, over the built library; `slow` makes its shutdown last so many milliseconds. */
 const program = `
 import { readSettings, roomSettings, runRoom, serve } from ${JSON.stringify(new URL('../dist/index.js', import.meta.url).href)};
 const settings = roomSettings('demo', '127.0.0.1:0');
@@ -19,7 +19,7 @@ await runRoom({
   start: async (config, { logger, signal }) => {
     signal.addEventListener('abort', () => process.stdout.write('told to stop\\n'));
     const server = await serve({ name: 'demo', services: [], logger, ...config });
-    return config.slow ? { ...server, shutdown: () => new Promise((end) => setTimeout(end, 30_000)) } : server;
+    return config.slow ? { ...server, shutdown: () => new Promise((end) => setTimeout(end, config.slow)) } : server;
   },
 });`;
 
@@ -83,12 +83,23 @@ describe('runRoom', () => {
   });
 
   it('exits at once on a second signal', async () => {
-    const room = run({}, '--slow=yes');
+    const room = run({}, '--slow=30000');
     await listening(room);
     room.child.kill('SIGTERM');
     await delay(200);
     room.child.kill('SIGTERM');
     expect(await room.ended).toBe(1);
+  });
+
+  it('drains on SIGHUP, however often it comes, and then ends by it', async () => {
+    const room = run({}, '--slow=500');
+    await listening(room);
+    room.child.kill('SIGHUP');
+    await delay(200);
+    room.child.kill('SIGHUP');
+    expect(await room.ended).toBe('SIGHUP');
+    expect(room.output.out).toMatch(/told to stop\n$/);
+    expect(room.output.err).toMatch(/"why":"SIGHUP","msg":"draining"}\n$/);
   });
 
   it('says in one sentence that its address is taken, with exit code 1', async () => {

@@ -2,6 +2,7 @@
 import { asksForHelp, type CommandLine, usage, withFlags } from './command-line.js';
 import { createLogger, type Logger, type LogLevel } from './logger.js';
 import { describeError } from './read-failure.js';
+import { endByHangUp, whenReaderLeaves } from './reader-left.js';
 import type { Environment } from './settings.js';
 
 /** What a room needs to run. */
@@ -34,9 +35,9 @@ export interface StartedRoom {
 
 /**
  * Runs the room until SIGTERM, SIGINT or the end of the channel to a parent that forked it; then drains and exits with
- * code 0. A second signal exits at once. Once the room serves, stdout gets the one line `<name> listening on
- * <address>`, which supervisors wait for. A room that cannot start says why in one sentence on stderr, exit code 1.
- * `--help` prints what the room reads.
+ * code 0. A second signal exits at once. SIGHUP, when its terminal is closed, drains it too, and then ends it. Once the
+ * room serves, stdout gets the one line `<name> listening on <address>`, which supervisors wait for. A room that cannot
+ * start says why in one sentence on stderr, exit code 1. `--help` prints what the room reads.
  */
 export async function runRoom<Config extends { readonly logLevel: LogLevel }>(
   room: Room<Config>,
@@ -48,6 +49,7 @@ export async function runRoom<Config extends { readonly logLevel: LogLevel }>(
     return;
   }
   const stop = stopRequest();
+  whenReaderLeaves(() => undefined); // a room serves, read or not
   try {
     const config = room.config(withFlags(room.environment, args, room.flags));
     const logger = createLogger({ name, level: config.logLevel });
@@ -60,6 +62,7 @@ export async function runRoom<Config extends { readonly logLevel: LogLevel }>(
     logger.info({ why }, 'draining');
     setTimeout(() => process.exit(1), graceMs + 5000).unref(); // a drain that hangs does not keep the process
     await started.shutdown(graceMs);
+    if (why === 'SIGHUP') endByHangUp();
   } catch (error) {
     for (const line of describeError(error).split('\n')) process.stderr.write(`${name}: ${line}\n`);
     process.exit(1);
@@ -84,6 +87,10 @@ function stopRequest(): StopRequest {
     };
     process.on('SIGTERM', ask);
     process.on('SIGINT', ask);
+    // When a terminal's window is closed, both its shell and the kernel say so: the second is no hurry.
+    process.on('SIGHUP', (why) => {
+      if (!controller.signal.aborted) ask(why);
+    });
     process.once('disconnect', () => {
       ask('the parent is gone');
     });

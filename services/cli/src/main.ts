@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** `backsight`: one command for people; each subcommand is a file in commands/. */
-import { describeError } from '@backsight/rpc';
+import { describeError, endByHangUp, whenReaderLeaves } from '@backsight/rpc';
 import { Command, Help, type Option } from 'commander';
 import { addCheckpoints, addRestore } from './commands/checkpoints.js';
 import { addConformance } from './commands/conformance.js';
@@ -20,8 +20,8 @@ import { inCommands, UserError } from './user-error.js';
 
 /** Exit code after Ctrl-C. */
 const INTERRUPTED = 130;
-/** What writing fails with once nobody reads. */
-const READER_LEFT = 'EPIPE';
+/** Why a command is stopped whose reader has left. */
+const READER_LEFT = 'reader left';
 
 const stop = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
@@ -29,10 +29,12 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
     stop.abort(name);
   });
 }
-
+// When a terminal's window is closed, both its shell and the kernel say so: the second is no hurry.
+process.on('SIGHUP', (name) => {
+  stop.abort(name);
+});
 // Whoever reads may leave before the end, as `head` does: that ends a command like Ctrl-C, without a word.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== READER_LEFT) throw error;
+whenReaderLeaves(() => {
   stop.abort(READER_LEFT);
 });
 
@@ -67,6 +69,7 @@ try {
 } catch (error) {
   process.exitCode = report(error);
 }
+if (stop.signal.reason === 'SIGHUP') endByHangUp();
 
 /** Says nothing of a default that is nothing. */
 function describeOption(option: Option): string {

@@ -4,7 +4,8 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const program = join(import.meta.dirname, '../dist/main.js');
+/** The program, as built. */
+export const program = join(import.meta.dirname, '../dist/main.js');
 
 export interface Ended {
   /** Null when a signal ended it. */

@@ -3,7 +3,7 @@ import { openScreen, type Screen } from '../progress/screen.js';
 
 export interface Context {
   readonly output: NodeJS.WriteStream;
-  /** Aborted by the first Ctrl-C or SIGTERM. */
+  /** Aborted by the first Ctrl-C, SIGTERM or SIGHUP, and when nobody reads any more. */
   readonly signal: AbortSignal;
   readonly environment: NodeJS.ProcessEnv;
 }
