@@ -1,5 +1,6 @@
 /** `npm run verify:deploy`: checks deploy/ without a cluster, and says what was checked. */
 import { mkdirSync, readFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import type { Check } from './check.js';
@@ -15,6 +16,12 @@ import { verify, type Section } from './verify.js';
 new Command('verify:deploy')
   .description('Container files and manifests of deploy/, checked without a cluster.')
   .parse();
+
+// Whoever reads may leave before the end, as `head` does.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(128 + constants.signals.SIGPIPE);
+});
 
 const root = join(import.meta.dirname, '../../..');
 const kustomizations = [

@@ -20,7 +20,7 @@ export { createLogger, logLevels, type Logger, type LoggerOptions, type LogLevel
 export { defaultMaxMessageBytes } from './message-limits.js';
 export { Counter, createRegistry, Gauge, Histogram, type Registry } from './metrics.js';
 export { describeError, describeFailure, readFailure } from './read-failure.js';
-export { endByHangUp, whenReaderLeaves } from './reader-left.js';
+export { endByHangUp, endWithReader, whenReaderLeaves } from './reader-left.js';
 export type { RetryPolicy } from './retry.js';
 export { within, type Within } from './within.js';
 export { runRoom, type Room, type RoomContext, type StartedRoom } from './room.js';

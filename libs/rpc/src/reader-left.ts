@@ -1,4 +1,5 @@
 /** What becomes of a process that nobody reads any more: `head` had enough, or the window of the terminal was closed. */
+import { constants } from 'node:os';
 
 /** What writing fails with then, to a pipe and to a terminal. */
 const readerLeft: readonly (string | undefined)[] = ['EPIPE', 'EIO'];
@@ -16,6 +17,11 @@ export function whenReaderLeaves(end: () => void): void {
   };
   listen(process.stdout, end);
   listen(process.stderr, () => undefined);
+}
+
+/** Ends the process without a word when nobody reads stdout any more, with the exit code of a program that SIGPIPE ends. */
+export function endWithReader(): void {
+  whenReaderLeaves(() => process.exit(128 + constants.signals.SIGPIPE));
 }
 
 /**

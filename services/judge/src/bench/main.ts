@@ -1,6 +1,6 @@
 /** `npm run bench:judge`: sandboxes beside bare python3; exit code 1 when a promise was broken. */
 import { availableParallelism } from 'node:os';
-import { createLogger } from '@backsight/rpc';
+import { createLogger, endWithReader } from '@backsight/rpc';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { readConfig } from '../config.js';
 import { isolatingKinds, opener, type SandboxKind, sandboxKinds } from '../sandbox/open-sandbox.js';
@@ -35,6 +35,7 @@ const { sandbox, ...rest } = new Command('bench:judge')
   .showHelpAfterError('(add -- --help for the options)')
   .parse()
   .opts<Flags>();
+endWithReader();
 const config = readConfig(process.env);
 const options = { ...sandboxOptions(config, createLogger({ name: 'bench', level: 'warn' })), ...rest };
 const kept = await bench({

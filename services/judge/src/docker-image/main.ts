@@ -1,6 +1,6 @@
 /** `npm run judge:image`: makes the docker sandbox's image from this machine's Python, Node.js and g++. */
 import { Command, Option } from 'commander';
-import { readSettings } from '@backsight/rpc';
+import { endWithReader, readSettings } from '@backsight/rpc';
 import { clientOf, greet, reasonOf } from '../sandbox/docker/daemon.js';
 import { imageLanguages } from '../sandbox/docker/image.js';
 import { daemonOf, dockerSettings } from '../sandbox/docker/settings.js';
@@ -21,6 +21,7 @@ const { socket, image } = new Command('judge:image')
   .showHelpAfterError('(add -- --help for the options)')
   .parse()
   .opts<{ readonly socket: string; readonly image: string }>();
+endWithReader();
 
 try {
   const docker = clientOf(socket);

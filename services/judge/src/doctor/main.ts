@@ -1,5 +1,5 @@
 /** `npm run doctor:judge`: what isolates programs on this machine; exit code 1 when nothing does, or not well enough. */
-import { createLogger, describeError } from '@backsight/rpc';
+import { createLogger, describeError, endWithReader } from '@backsight/rpc';
 import { Command, Option } from 'commander';
 import { readConfig } from '../config.js';
 import { opener, sandboxChoices } from '../sandbox/open-sandbox.js';
@@ -22,6 +22,7 @@ const { json, sandbox } = new Command('doctor:judge')
   .showHelpAfterError('(add -- --help for the options)')
   .parse()
   .opts<Flags>();
+endWithReader();
 const stop = new AbortController();
 process.once('SIGINT', () => {
   stop.abort();

@@ -1,6 +1,7 @@
 /** `npm run verify:judge`: published solutions, their mutants, and LiveCodeBench's rules; exit code 1 on any disagreement. */
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
+import { endWithReader } from '@backsight/rpc';
 import { Command } from 'commander';
 import { findPython } from '../sandbox/find-python.js';
 import { findToolchains } from '../sandbox/find-toolchains.js';
@@ -12,6 +13,7 @@ import { verifySolutions } from './verify-solutions.js';
 new Command('verify:judge')
   .description("Published solutions accepted, their mutants rejected, and LiveCodeBench's rules agreed with.")
   .parse();
+endWithReader();
 
 const print = (line: string): boolean => process.stdout.write(`${line}\n`);
 const fixture = (name: string): string => resolve(import.meta.dirname, '../../fixtures', name);
