@@ -61,6 +61,7 @@ export class Checkpoints {
       return this.initial();
     }
     const info = await this.store.describe(name);
+    await this.requireSameKind(name);
     const { student, trained } = this.policy;
     const state = await this.store.load(name, (part) =>
       ofTrained.has(part) ? trained.table : student.table,
@@ -68,13 +69,7 @@ export class Checkpoints {
     await this.requireSameInitial(name, state.extra[initialKey]);
     const { firstMoment, secondMoment, optimizerSteps: steps } = state;
     if ((firstMoment === undefined) !== (secondMoment === undefined))
-      throw new CheckpointError({
-        reason: 'invalid',
-        file: name,
-        problem: 'holds one of two optimizer moments',
-      });
-    if (this.policy.adapter !== undefined && state.adapter === undefined)
-      throw new CheckpointError({ reason: 'invalid', file: name, problem: 'holds no adapter' });
+      throw this.wrong(name, 'holds one of two optimizer moments');
     this.policy.restore({
       version: state.version,
       student: state.weights,
@@ -113,14 +108,25 @@ export class Checkpoints {
     return folder;
   }
 
+  /** An adapter's checkpoint is for a policy that trains one, any other for a policy that trains all weights. */
+  private async requireSameKind(name: string): Promise<void> {
+    const holds = (await this.store.parts(name)).has('adapter');
+    if (holds === (this.policy.adapter !== undefined)) return;
+    const problem = holds
+      ? 'holds an adapter and its optimizer, and this policy trains all weights; start it with an adapter of that kind'
+      : 'holds no adapter, and this policy trains one; start it without';
+    throw this.wrong(name, problem);
+  }
+
   /** A frozen teacher and a trust region go by the initial weights, and an EMA teacher begins at them: they are part of the state. */
   private async requireSameInitial(name: string, saved: unknown): Promise<void> {
     if (typeof saved !== 'string' || saved === (await this.initialChecksum())) return;
-    throw new CheckpointError({
-      reason: 'invalid',
-      file: name,
-      problem: `was saved by a policy that began with other weights than ${this.loaded.name}; start it with that model`,
-    });
+    const began = `was saved by a policy that began with other weights than ${this.loaded.name}`;
+    throw this.wrong(name, `${began}; start it with that model`);
+  }
+
+  private wrong(name: string, problem: string): CheckpointError {
+    return new CheckpointError({ reason: 'invalid', file: join(this.store.folder, `${name}.json`), problem });
   }
 
   private initialChecksum(): Promise<string> {

@@ -167,7 +167,7 @@ describe('OrtEngine', () => {
     const other = await engines.load({ modelFolder: folder });
     const before = await fingerprint(other);
     await expect(other.restoreCheckpoint('one')).rejects.toThrow(
-      'one: was saved by a policy that began with other weights than elsewhere; start it with that model',
+      'one.json: was saved by a policy that began with other weights than elsewhere; start it with that model',
     );
     expect([other.version, await fingerprint(other)]).toEqual([0, before]);
   });

@@ -197,6 +197,19 @@ describe('CheckpointStore', () => {
     expect((await readdir(store.folder)).sort()).toEqual(['a.json', data, 'notes.txt']);
     expect((await store.load('a', () => table)).version).toBe(1);
   });
+
+  it.each([
+    ['is damaged', (text: string) => text.slice(1)],
+    ['is of a later format', (text: string) => text.replace('"formatVersion": 1', '"formatVersion": 2')],
+  ])('leaves the data of a checkpoint whose manifest %s', async (_what, change) => {
+    await store.save('a', state(1));
+    const manifest = join(store.folder, 'a.json');
+    const text = await readFile(manifest, 'utf8');
+    await writeFile(manifest, change(text));
+    await new CheckpointStore(store.folder).save('b', state(2));
+    await writeFile(manifest, text);
+    expect((await store.load('a', () => table)).version).toBe(1);
+  });
 });
 
 describe('CheckpointStore.load', () => {

@@ -101,6 +101,13 @@ export class CheckpointStore {
     return infoOf(await this.readManifest(name));
   }
 
+  /** The parts that a checkpoint holds; throws as `describe` does. */
+  async parts(name: string): Promise<ReadonlySet<StatePart>> {
+    requireName(name);
+    const { files } = await this.readManifest(name);
+    return new Set(stateParts.filter((part) => files[part] !== undefined));
+  }
+
   /** All checkpoints, newest first. */
   async list(): Promise<readonly CheckpointInfo[]> {
     const found: CheckpointInfo[] = [];
@@ -116,12 +123,16 @@ export class CheckpointStore {
     return found.sort((a, b) => b.createdAtMs - a.createdAtMs || (a.name < b.name ? -1 : 1));
   }
 
-  /** Removes what crashed saves left, while no other process writes the folder. */
+  /**
+   * Removes what crashed saves left, while no other process writes the folder. Data whose manifest cannot be read, being
+   * damaged or of a later format, is nobody's to remove.
+   */
   async sweep(): Promise<void> {
     const kept = new Set<string>();
     for (const { name } of await this.list()) kept.add((await this.readManifest(name)).folder);
     for (const entry of await entriesOf(this.folder)) {
-      const unpublished = isDataFolder(entry) && !kept.has(entry);
+      const unpublished =
+        isDataFolder(entry) && !kept.has(entry) && !(await this.isUnreadable(nameOf(entry)));
       if (unpublished || isManifestPart(entry)) await this.remove(entry);
     }
   }
@@ -173,6 +184,16 @@ export class CheckpointStore {
     return parseManifest(await readText(path), name, path);
   }
 
+  /** Whether there is a manifest of that name which does not tell what it is of. */
+  private async isUnreadable(name: string): Promise<boolean> {
+    try {
+      await this.readManifest(name);
+      return false;
+    } catch (error) {
+      return !(error instanceof CheckpointError && error.reason === 'missing');
+    }
+  }
+
   /** Removes the data of earlier saves under a name. */
   private async removeOlder(name: string, keep: string): Promise<void> {
     for (const entry of await entriesOf(this.folder))
@@ -218,6 +239,11 @@ function infoOf({ name, version, createdAtMs, files, score }: CheckpointManifest
 
 function isDataFolder(entry: string): boolean {
   return /^[A-Za-z0-9._-]+@[0-9a-f]{12}$/.test(entry);
+}
+
+/** The checkpoint that a data folder is of. */
+function nameOf(dataFolder: string): string {
+  return dataFolder.slice(0, dataFolder.indexOf('@'));
 }
 
 function isManifestPart(entry: string): boolean {

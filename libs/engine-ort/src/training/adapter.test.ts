@@ -143,11 +143,13 @@ describe('an engine with an adapter', () => {
     await stepped(plain);
     await plain.saveCheckpoint('plain');
     await expect(adapted.restoreCheckpoint('plain')).rejects.toThrow(
-      /is not a tensor of this model|holds no adapter/,
+      /plain\.json: holds no adapter, and this policy trains one; start it without$/,
     );
     await stepped(adapted);
     await adapted.saveCheckpoint('adapted');
-    await expect(plain.restoreCheckpoint('adapted')).rejects.toThrow('is not a tensor of this model');
+    await expect(plain.restoreCheckpoint('adapted')).rejects.toThrow(
+      /adapted\.json: holds an adapter and its optimizer, and this policy trains all weights; start it with/,
+    );
     const other = await engines.load({ adapter: { ...adapter, rank: 3 } });
     await expect(other.restoreCheckpoint('adapted')).rejects.toThrow(
       /expected shape \[3, \d+\], found \[2, \d+\]/,
