@@ -66,6 +66,7 @@ export class ConfigKeys {
   /** Refuses anything but one value, absence included. */
   require(key: string, only: string): void {
     const value = this.raw(key);
+    if (value === undefined) throw this.fail(key, `is missing; "${only}" is supported`);
     if (value !== only) throw this.fail(key, `${JSON.stringify(value)} is not supported; "${only}" is`);
   }
 

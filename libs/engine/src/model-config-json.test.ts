@@ -91,6 +91,7 @@ describe('parseModelConfig', () => {
       { model_type: 'gemma2' },
       'config.json: model_type: "gemma2" is not supported; "llama", "mistral", "qwen2", "qwen3", "olmo2" and "olmo3" are',
     ],
+    [{ model_type: undefined }, 'config.json: model_type: is missing; "llama", "mistral", '],
     [
       { architectures: ['LlamaForSequenceClassification'] },
       'architectures: ["LlamaForSequenceClassification"] has no "LlamaForCausalLM"',

@@ -12,8 +12,10 @@ import { parseRopes, ropeParametersJson, ropeScalingJson } from './rope-config.j
 export function parseModelConfig(config: JsonObject, file: string, generation?: JsonObject): ModelConfig {
   const keys = new ConfigKeys(config, file);
   const modelType = keys.raw('model_type');
-  if (!isModelType(modelType))
-    throw keys.fail('model_type', `${JSON.stringify(modelType)} is not supported; ${supportedTypes()} are`);
+  if (!isModelType(modelType)) {
+    const found = modelType === undefined ? 'is missing' : `${JSON.stringify(modelType)} is not supported`;
+    throw keys.fail('model_type', `${found}; ${supportedTypes()} are supported`);
+  }
   const family = modelFamilies[modelType];
   refuseUnsupported(keys, family.className);
   const { defaults } = family;

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -127,6 +127,17 @@ describe('loadModelFolder', () => {
     await writeFile(join(folder, 'pytorch_model.bin'), '');
     await expect(loadModelFolder(folder)).rejects.toThrow(
       'model.safetensors: does not exist; pytorch_model.bin is of a format that is not read',
+    );
+  });
+
+  it('asks for the index of shards, and for a tokenizer in the form that is read', async () => {
+    await rename(join(folder, 'model.safetensors'), join(folder, 'model-00001-of-00002.safetensors'));
+    await expect(loadModelFolder(folder)).rejects.toThrow(
+      'model.safetensors: does not exist, and model-00001-of-00002.safetensors needs model.safetensors.index.json',
+    );
+    await rename(join(folder, 'tokenizer.json'), join(folder, 'tokenizer.model'));
+    await expect(loadModelFolder(folder)).rejects.toThrow(
+      'tokenizer.json: does not exist; other forms of a tokenizer are not read: save it with transformers as a fast one',
     );
   });
 

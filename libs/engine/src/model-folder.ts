@@ -169,15 +169,16 @@ async function weightFiles(folder: string): Promise<readonly string[]> {
   return [...names].sort().map((name) => join(folder, name));
 }
 
-/** Names the weights that are there in a format that is not read, rather than those that are not. */
+/** Names the weights that are there, in a format that is not read or without an index, rather than those that are not. */
 async function refuseOtherFormats(folder: string): Promise<void> {
   const names = await readdir(folder);
   if (names.includes(weightsFile)) return;
+  const fail = (problem: string) =>
+    new CheckpointError({ reason: 'missing', file: join(folder, weightsFile), problem });
+  const shard = names.find((name) => name.endsWith('.safetensors'));
+  if (shard !== undefined)
+    throw fail(`does not exist, and ${shard} needs ${indexFile} to say which tensors lie where`);
   const other = names.find((name) => /\.(bin|pt|pth|gguf|onnx|msgpack|h5)$/.test(name));
-  if (other === undefined) return;
-  throw new CheckpointError({
-    reason: 'missing',
-    file: join(folder, weightsFile),
-    problem: `does not exist; ${other} is of a format that is not read: save the model as safetensors`,
-  });
+  if (other !== undefined)
+    throw fail(`does not exist; ${other} is of a format that is not read: save the model as safetensors`);
 }

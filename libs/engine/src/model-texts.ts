@@ -34,9 +34,9 @@ export async function readModelTexts(folder: string): Promise<ModelTexts> {
     const text = await readOptionalText(join(folder, name));
     if (text !== undefined) files[name] = text;
   }
-  for (const name of ['config.json', 'tokenizer.json'])
+  for (const [name, problem] of Object.entries(required))
     if (files[name] === undefined)
-      throw new CheckpointError({ reason: 'missing', file: join(folder, name), problem: 'does not exist' });
+      throw new CheckpointError({ reason: 'missing', file: join(folder, name), problem });
   const tokenizerConfigJson = files['tokenizer_config.json'] ?? '{}';
   const settings = parseJsonObject(tokenizerConfigJson, join(folder, 'tokenizer_config.json'));
   return {
@@ -46,6 +46,13 @@ export async function readModelTexts(folder: string): Promise<ModelTexts> {
     files,
   };
 }
+
+/** Texts that a model cannot do without, and what is said where one is not there. */
+const required = {
+  'config.json': 'does not exist',
+  'tokenizer.json':
+    'does not exist; other forms of a tokenizer are not read: save it with transformers as a fast one',
+};
 
 /** `chat_template` is one template, or a list of named ones of which `default` is taken. */
 function templateOf(settings: JsonObject): string {

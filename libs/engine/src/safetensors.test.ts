@@ -197,6 +197,15 @@ describe('SafetensorsFile', () => {
     );
   });
 
+  it('tells a pointer of Git LFS from weights', async () => {
+    const path = newPath();
+    await writeFile(
+      path,
+      `version https://git-lfs.github.com/spec/v1\noid sha256:${'0'.repeat(64)}\nsize 9\n`,
+    );
+    await expect(SafetensorsFile.open(path)).rejects.toThrow(`${path}: is a pointer of Git LFS`);
+  });
+
   it('names a file that does not exist, a tensor that is not there and a type it cannot read', async () => {
     await expect(SafetensorsFile.open(join(folder, 'none'))).rejects.toMatchObject({ reason: 'missing' });
     const path = await rawFile({ n: { dtype: 'I64', shape: [1], data_offsets: [0, 8] } }, new Uint8Array(8));

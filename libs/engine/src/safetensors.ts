@@ -142,12 +142,17 @@ export async function writeNewFile(path: string, parts: readonly Uint8Array[]): 
   }
 }
 
+/** How the text begins that Git leaves in place of a large file which was not fetched. */
+const lfsPointerStart = 'version ';
+
 async function readHeader(handle: FileHandle, path: string): Promise<SafetensorsHeader> {
   const fail = (problem: string) => new CheckpointError({ reason: 'invalid', file: path, problem });
   const { size } = await handle.stat();
   const prefix = Buffer.alloc(lengthPrefixBytes);
   if (size < lengthPrefixBytes || !(await readFully(handle, 0, prefix)))
     throw fail(`has ${size} bytes, too few for a safetensors file`);
+  if (prefix.toString('latin1') === lfsPointerStart)
+    throw fail('is a pointer of Git LFS and not the weights; fetch these with git lfs pull');
   const length = prefix.readBigUInt64LE();
   if (length > BigInt(maxHeaderBytes) || Number(length) > size - lengthPrefixBytes)
     throw fail(

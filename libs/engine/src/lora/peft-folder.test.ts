@@ -43,6 +43,7 @@ describe('loadPeftFolder', () => {
   });
 
   it.each<[object, string]>([
+    [{ peft_type: undefined }, 'adapter_config.json: peft_type: is missing; "LORA" is supported'],
     [{ peft_type: 'IA3' }, 'peft_type: "IA3" is not supported; "LORA" is'],
     [{ use_dora: true }, 'use_dora: true is not supported'],
     [{ use_rslora: true }, 'use_rslora: true is not supported'],
