@@ -35,8 +35,10 @@ describe('adapterOf', () => {
   });
 
   it.each([
-    [{ BACKSIGHT_ADAPTER: '/a', BACKSIGHT_ADAPTER_RANK: '4' }, 'has a rank and an alpha of its own'],
+    [{ BACKSIGHT_ADAPTER: '/a', BACKSIGHT_ADAPTER_RANK: '4' }, 'has a rank, an alpha and targets of its own'],
+    [{ BACKSIGHT_ADAPTER: '/a', BACKSIGHT_ADAPTER_TARGETS: 'q_proj' }, 'targets of its own'],
     [{ BACKSIGHT_ADAPTER_ALPHA: '4' }, 'BACKSIGHT_ADAPTER_ALPHA needs BACKSIGHT_ADAPTER_RANK'],
+    [{ BACKSIGHT_ADAPTER_TARGETS: 'q_proj' }, 'BACKSIGHT_ADAPTER_TARGETS needs BACKSIGHT_ADAPTER_RANK'],
     [{ BACKSIGHT_ADAPTER_RANK: '4', BACKSIGHT_POLICY_FOLLOW: '127.0.0.1:7101' }, 'excludes an adapter'],
   ])('refuses %j', (settings, message) => {
     expect(() => ask(settings)).toThrow(message);

@@ -47,10 +47,11 @@ export const settings = {
   adapterAlpha: setting.maybe(
     setting.decimal('BACKSIGHT_ADAPTER_ALPHA', 'the adapter’s alpha, else twice its rank', 1e-6, 1e6),
   ),
-  adapterTargets: setting.text(
-    'BACKSIGHT_ADAPTER_TARGETS',
-    'the matrices that the adapter targets, separated by commas',
-    adapterTargets.join(','),
+  adapterTargets: setting.maybe(
+    setting.text(
+      'BACKSIGHT_ADAPTER_TARGETS',
+      `the matrices that the adapter targets, else ${adapterTargets.join(',')}`,
+    ),
   ),
   adapterSeed: setting.integer(
     'BACKSIGHT_ADAPTER_SEED',

@@ -7,7 +7,13 @@ const told = 8;
 
 /** The parsed body; throws an `OpenAiError` of status 400 that names every field that is wrong, the first as its `param`. */
 export function parseBody<Schema extends z.ZodType>(schema: Schema, body: unknown): z.output<Schema> {
-  const result = schema.safeParse(body);
+  if (typeof body !== 'object' || body === null || Array.isArray(body))
+    throw new OpenAiError(400, 'The body must be a JSON object, sent with content-type: application/json.', {
+      code: 'invalid_value',
+    });
+  const result = schema.safeParse(body, {
+    error: ({ code, input }) => (code === 'invalid_type' && input === undefined ? 'is missing' : undefined),
+  });
   if (result.success) return result.data;
   const problems = result.error.issues.flatMap(problemsOf);
   const [first] = problems;

@@ -182,6 +182,24 @@ describe('prepareChat', () => {
     for (const field of ['n: ', 'seed: ', 'best: ']) expect(message).toContain(field);
   });
 
+  it.each<[string, object, string]>([
+    ['a model', { model: undefined }, 'model: is missing'],
+    ['messages', { messages: undefined }, 'messages: is missing'],
+    ['the content of a part', { messages: [{ role: 'user', content: [{ type: 'text' }] }] }, 'content'],
+    ['a stop of another type', { stop: 5 }, 'stop: must be a text, or a list of at most 64'],
+    ['stops of another type', { stop: [1, 2] }, 'stop: must be a text, or a list of at most 64'],
+  ])('says what is expected of %s', (_, change, message) => {
+    expect(refusal(() => chat(change)).error['message']).toContain(message);
+  });
+
+  it.each([undefined, null, 'text', [[]]])('asks for a JSON object where the body is %j', (body) => {
+    const { status, error } = refusal(() => prepareChat(body, served()));
+    expect([status, error['message']]).toEqual([
+      400,
+      'The body must be a JSON object, sent with content-type: application/json.',
+    ]);
+  });
+
   it('knows its own model alone', () => {
     expect(refusal(() => chat({ model: 'gpt' }))).toMatchObject({
       status: 404,

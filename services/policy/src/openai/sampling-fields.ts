@@ -19,7 +19,12 @@ export const sharedFields = {
   temperature: z.number().min(0).nullish(),
   top_p: z.number().gt(0).max(1).nullish(),
   seed: z.int().nullish(),
-  stop: z.union([stopString, z.array(stopString).max(maxStops)]).nullish(),
+  stop: z
+    .union(
+      [stopString, z.array(stopString).max(maxStops)],
+      `must be a text, or a list of at most ${maxStops}`,
+    )
+    .nullish(),
   stop_token_ids: z.array(z.int().min(0)).max(maxStops).nullish(),
   stream: z.boolean().nullish(),
   stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),

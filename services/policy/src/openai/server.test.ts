@@ -247,6 +247,17 @@ describe('POST /v1/chat/completions', () => {
       status: 400,
       body: { error: { type: 'invalid_request_error' } },
     });
+    // As curl sends what it is given, unless it is told otherwise.
+    const form = { 'content-type': 'application/x-www-form-urlencoded' };
+    expect(await raw('/v1/chat/completions', { method: 'POST', headers: form, body: '{}' })).toMatchObject({
+      status: 415,
+      body: { error: { message: 'The body must be JSON, sent with content-type: application/json.' } },
+    });
+    const large = `{"model": "${'x'.repeat(17 * 2 ** 20)}"}`;
+    expect(await raw('/v1/completions', { method: 'POST', headers, body: large })).toMatchObject({
+      status: 413,
+      body: { error: { message: 'The body has more than 16777216 bytes, the most that is read.' } },
+    });
     expect(await raw('/v2', {})).toMatchObject({ status: 404, body: { error: { code: 'unknown_url' } } });
   });
 });

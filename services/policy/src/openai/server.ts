@@ -162,5 +162,11 @@ function refusedByServer(error: unknown): OpenAiError | undefined {
   if (!(error instanceof Error) || !('statusCode' in error)) return undefined;
   const { statusCode } = error;
   if (typeof statusCode !== 'number' || statusCode < 400 || statusCode >= 500) return undefined;
-  return new OpenAiError(statusCode, error.message, { code: 'invalid_request' });
+  return new OpenAiError(statusCode, advice[statusCode] ?? error.message, { code: 'invalid_request' });
 }
+
+/** What the HTTP library says too little of, by status. */
+const advice: Readonly<Record<number, string>> = {
+  413: `The body has more than ${bodyLimit} bytes, the most that is read.`,
+  415: 'The body must be JSON, sent with content-type: application/json.',
+};
