@@ -90,6 +90,16 @@ describe('backsight up', () => {
       /bad\.jsonl:2: .*JSON.*\n.*bad\.jsonl:3: /,
     ],
     [
+      'a task file that is not there',
+      () => Promise.resolve(['--tasks', '/nowhere/tasks.jsonl']),
+      /The task file \/nowhere\/tasks\.jsonl cannot be read: it .*; --tasks names the files\.$/m,
+    ],
+    [
+      'a sandbox that is none of those there are',
+      () => Promise.resolve(['--tasks', at('tasks.jsonl'), '--sandbox', 'cardboard']),
+      /^judge: --sandbox must be one of auto, .*, not "cardboard"$/m,
+    ],
+    [
       'a data folder that is a file',
       () => Promise.resolve(['--tasks', at('tasks.jsonl'), '--data', at('tasks.jsonl')]),
       /^The folder .*tasks\.jsonl cannot be written to: .*--data\.$/m,

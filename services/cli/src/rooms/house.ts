@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describeError } from '@backsight/rpc';
 import { UserError } from '../user-error.js';
 import type { Addresses, HouseOptions } from './house-options.js';
+import { inFlags } from './in-flags.js';
 import { KeptRoom } from './kept-room.js';
 import { roomPlans, type RoomPlan } from './room-plans.js';
 import { startRoom, type RoomName, type RoomProcess } from './room-process.js';
@@ -48,11 +49,12 @@ export async function startHouse(
   };
   const started = await Promise.allSettled(plans.map(start));
   const running = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-  const failed = started.find((result) => result.status === 'rejected');
-  if (failed !== undefined) {
+  const [problem] = started.flatMap((result, index) =>
+    result.status === 'rejected' ? [inFlags(describeError(result.reason), plans[index]?.settings ?? {})] : [],
+  );
+  if (problem !== undefined) {
     await stopInOrder(running);
-    const words = describeError(failed.reason);
-    throw new UserError(words.replace(/choose another address$/, 'choose other ports with --port'));
+    throw new UserError(problem);
   }
   // All have started, so the two lists are in step.
   const kept = plans.flatMap((plan, index) => {
