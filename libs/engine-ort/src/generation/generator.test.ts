@@ -37,6 +37,29 @@ describe('Generator', () => {
     expect(await differenceFromScores(engine, completions, 0.5)).toBeLessThan(1e-4);
   });
 
+  it('reads a prompt at the temperature of each request, though they hand over the same array', async () => {
+    const engine = await engines.load({ generationSlots: 24 });
+    const temperatures = [1, 0.3];
+    const completions = await Promise.all(
+      temperatures.map((temperature) => collect(engine, withSampling({ temperature }))),
+    );
+    for (const [i, temperature] of temperatures.entries())
+      expect(await differenceFromScores(engine, completions[i]!, temperature)).toBeLessThan(1e-4);
+  });
+
+  it('takes the most likely tokens at a temperature beyond float32, and harms nobody beside it', async () => {
+    const engine = await engines.load();
+    const [coldest, beside] = await Promise.all([
+      collect(engine, withSampling({ temperature: 1e-300 })),
+      collect(engine),
+    ]);
+    const greedy = await collect(engine, withSampling({ temperature: 0 }));
+    expect(coldest.map(({ tokenIds }) => tokenIds)).toEqual(greedy.map(({ tokenIds }) => tokenIds));
+    expect(coldest.every(({ logprobs }) => logprobs.every((logprob) => logprob === 0))).toBe(true);
+    expect(await differenceFromScores(engine, coldest, 1e-300)).toBe(0);
+    expect(beside).toHaveLength(12);
+  });
+
   it('draws the same tokens and bits again, and others from another seed', async () => {
     const engine = await engines.load({ threads: 2 });
     const first = await collect(engine);

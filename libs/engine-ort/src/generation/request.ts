@@ -8,6 +8,7 @@ import {
   type Sampler,
 } from '@backsight/engine';
 import { numberProblems, within } from '@backsight/sdpo';
+import { inverseTemperature } from '../transformer/inverse-temperature.js';
 import { isId } from '../transformer/sequences.js';
 import type { CompletionStream } from './completion-stream.js';
 
@@ -22,7 +23,7 @@ export interface Sample {
 /** A request that is being answered. */
 export class ActiveRequest {
   readonly sampler: Sampler;
-  /** What the logits are multiplied by; a temperature of 0 takes the most likely token at 1. */
+  /** What the logits are multiplied by. */
   readonly inverseTemperature: number;
   readonly seed: number;
   /** The request's and the model's own. */
@@ -41,7 +42,7 @@ export class ActiveRequest {
     private readonly stream: CompletionStream,
   ) {
     this.sampler = createSampler(sampling);
-    this.inverseTemperature = sampling.temperature === 0 ? 1 : 1 / sampling.temperature;
+    this.inverseTemperature = inverseTemperature(sampling.temperature);
     this.seed = sampling.seed;
     this.stopIds = new Set([...config.stopIds, ...sampling.stopIds]);
     this.maxTokens = sampling.maxTokens;
@@ -65,9 +66,16 @@ export function samplesOf(
   { prompts, groupSize }: GenerateRequest,
   request: ActiveRequest,
 ): readonly Sample[] {
-  return prompts.flatMap((promptIds, promptIndex) =>
-    Array.from({ length: groupSize }, (_, sampleIndex) => ({ request, promptIndex, sampleIndex, promptIds })),
-  );
+  return prompts.flatMap((ids, promptIndex) => {
+    // An array of its own: by it a prompt is known that was read, at the temperature of this request.
+    const promptIds = [...ids];
+    return Array.from({ length: groupSize }, (_, sampleIndex) => ({
+      request,
+      promptIndex,
+      sampleIndex,
+      promptIds,
+    }));
+  });
 }
 
 /** The random number that draws a token: a function of seed, prompt, sample and position, never of scheduling. */

@@ -10,6 +10,7 @@ import {
   type MemoryPlan,
   type RunShape,
 } from './memory-plan.js';
+import { inverseTemperature } from './inverse-temperature.js';
 import { outputParameter, parameterFeeds } from './parameters.js';
 import { Programs } from './programs.js';
 import { rotaryFeeds } from './rotary-tables.js';
@@ -114,7 +115,7 @@ export class Model {
         ...this.feeds(weights),
         ...batch.feeds,
         [scoring.scoredIds]: idTensor(batch.completionIds, [batch.completionIds.length, 1]),
-        [scoring.inverseTemperature]: floatTensor(Float32Array.of(1 / temperature), []),
+        [scoring.inverseTemperature]: floatTensor(Float32Array.of(inverseTemperature(temperature)), []),
         ...(topK > 0 && { [scoring.topCount]: idTensor([topK], [1]) }),
       });
       const [logprobs, entropies] = [outputs.floats(scoring.logprobs), outputs.floats(scoring.entropies)];
