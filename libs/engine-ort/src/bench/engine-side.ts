@@ -3,43 +3,37 @@
  *
  * Given a folder for profiles, it leaves there what every node took.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
-import type { Engine, TrainPlan } from '@backsight/engine';
+import type { TrainPlan } from '@backsight/engine';
 import { loadOrtEngine } from '../load-engine.js';
 import { makeWorkload, workloadSizes } from './workload.js';
 
 const [name = '', modelFolder = '', threads = '', size, profileFolder] = process.argv.slice(2);
 const never = new AbortController().signal;
 const workload = makeWorkload(workloadSizes[size === 'quick' ? 'quick' : 'full']);
-const checkpointFolder = await mkdtemp(join(tmpdir(), 'bench-engine-'));
-try {
-  const engine = await loadOrtEngine({
-    modelFolder,
-    checkpointFolder,
-    threads: Number(threads),
-    generationSlots: workload.completions.length,
-    microBatchTokens: 4096,
-    ...(profileFolder !== undefined && { profileFolder }),
-  });
-  answer({ ready: engine.info.version });
-  for await (const _ of createInterface({ input: process.stdin })) {
-    const [begin, cpu] = [performance.now(), process.cpuUsage()];
-    await run(engine);
-    const seconds = (performance.now() - begin) / 1000;
-    const { user, system } = process.cpuUsage(cpu);
-    const peakBytes = process.resourceUsage().maxRSS * 1024;
-    answer({ seconds, cpuSeconds: (user + system) / 1e6, peakBytes });
-  }
-  await engine.close();
-} finally {
-  await rm(checkpointFolder, { recursive: true });
+const engine = await loadOrtEngine({
+  modelFolder,
+  // Never made, as nothing is saved: a bench that is killed leaves nothing behind.
+  checkpointFolder: join(modelFolder, 'checkpoints'),
+  threads: Number(threads),
+  generationSlots: workload.completions.length,
+  microBatchTokens: 4096,
+  ...(profileFolder !== undefined && { profileFolder }),
+});
+answer({ ready: engine.info.version });
+for await (const _ of createInterface({ input: process.stdin })) {
+  const [begin, cpu] = [performance.now(), process.cpuUsage()];
+  await run();
+  const seconds = (performance.now() - begin) / 1000;
+  const { user, system } = process.cpuUsage(cpu);
+  const peakBytes = process.resourceUsage().maxRSS * 1024;
+  answer({ seconds, cpuSeconds: (user + system) / 1e6, peakBytes });
 }
+await engine.close();
 
-async function run(engine: Engine): Promise<void> {
+async function run(): Promise<void> {
   const { prompts, groupSize, completionTokens, completions } = workload;
   switch (name) {
     case 'generate': {
@@ -60,14 +54,14 @@ async function run(engine: Engine): Promise<void> {
       return;
     }
     case 'train':
-      await train(engine);
+      await train();
       return;
     default:
       throw new Error(`There is no workload "${name}".`);
   }
 }
 
-async function train(engine: Engine): Promise<void> {
+async function train(): Promise<void> {
   const plan: TrainPlan = {
     expectedVersion: engine.version,
     objective: {

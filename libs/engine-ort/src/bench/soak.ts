@@ -1,6 +1,4 @@
 /** `npm run soak:engine`: random traffic; exit code 1 when a promise breaks. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { loadOrtEngine } from '../load-engine.js';
@@ -24,11 +22,15 @@ const { minutes, model, threads, seed } = new Command('soak:engine')
   .parse()
   .opts<Flags>();
 const print = (line: string) => process.stdout.write(`${line}\n`);
-const checkpointFolder = await mkdtemp(join(tmpdir(), 'soak-engine-'));
+const leaving = new AbortController();
+process.stdout.on('error', () => {
+  leaving.abort(new Error('The soak was left: nobody reads what it prints.'));
+});
 try {
   const engine = await loadOrtEngine({
     modelFolder: model,
-    checkpointFolder,
+    // Never made, as nothing is saved.
+    checkpointFolder: join(model, 'checkpoints'),
     threads,
     generationSlots: 8,
     microBatchTokens: 1024,
@@ -37,6 +39,7 @@ try {
     engine,
     minutes,
     seed,
+    signal: leaving.signal,
     print,
   });
   await engine.close();
@@ -46,6 +49,7 @@ try {
       `${growth < 0 ? '' : '+'}${(100 * growth).toFixed(1)} %${flat ? '' : ': it grows'}`,
   );
   process.exitCode = flat ? 0 : 1;
-} finally {
-  await rm(checkpointFolder, { recursive: true });
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
 }

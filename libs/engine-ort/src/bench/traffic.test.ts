@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { TestEngines } from '../test-engine.js';
+import { never, TestEngines } from '../test-engine.js';
 import { soak } from './traffic.js';
 
 let engines: TestEngines;
@@ -15,6 +15,7 @@ describe('soak', () => {
       engine,
       minutes: 0,
       seed: 1,
+      signal: never,
       print: () => undefined,
     });
     expect(requests).toBe(20 * 9 + 5);
@@ -23,5 +24,12 @@ describe('soak', () => {
     expect(engine.version).toBe(5);
     expect(growth).toBeLessThan(1);
     await engines.closeAll();
+  });
+
+  it('ends when it is told to', async () => {
+    const engine = await engines.load();
+    const signal = AbortSignal.abort(new Error('enough'));
+    const soaked = soak({ engine, minutes: 60, seed: 1, signal, print: () => undefined });
+    await expect(soaked).rejects.toThrow('enough');
   });
 });

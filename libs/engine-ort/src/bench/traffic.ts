@@ -5,6 +5,8 @@ export interface SoakOptions {
   readonly engine: Engine;
   readonly minutes: number;
   readonly seed: number;
+  /** Ends the traffic after the wave that it is in. */
+  readonly signal: AbortSignal;
   readonly print: (line: string) => void;
 }
 
@@ -20,14 +22,15 @@ export interface SoakResult {
  * Sends waves of overlapping requests of random shape (generate, most of them cancelled at a random moment; score; train),
  * and after each wave asks for as many completions as there are slots: a slot that was lost would leave that unanswered.
  *
- * Throws when a request fails by anything but its own cancellation.
+ * Throws when a request fails by anything but its own cancellation, and the signal's reason once it is aborted.
  */
-export async function soak({ engine, minutes, seed, print }: SoakOptions): Promise<SoakResult> {
+export async function soak({ engine, minutes, seed, signal, print }: SoakOptions): Promise<SoakResult> {
   const begin = Date.now();
   const end = begin + minutes * 60_000;
   const memory: number[] = [];
   let [requests, cancelled, wave, reported] = [0, 0, 0, begin];
   for (; Date.now() < end || wave < leastWaves; wave++) {
+    signal.throwIfAborted();
     const random = (kind: number, below: number) => Math.floor(drawUniform(seed, wave, kind, 0) * below);
     const traffic = Array.from({ length: 8 }, (_, i) => generate(engine, seed, wave, i));
     traffic.push(scoreSome(engine, 1 + random(100, 4)));
