@@ -32,6 +32,11 @@ describe('unpackGenerate', () => {
       ],
     ],
     ['no group', { groupSize: 0 }, ['group_size: must be a number at least 1, is 0']],
+    [
+      'more completions than can ever be held',
+      { prompts: [{ tokenIds: [1] }, { tokenIds: [2] }], groupSize: 500_001 },
+      ['group_size: makes 1000002 completions, must make at most 1000000 in one request'],
+    ],
     ['no sampling', { sampling: undefined }, ['sampling: must be set']],
     [
       'sampling out of range',

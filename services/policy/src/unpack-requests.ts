@@ -4,6 +4,9 @@ import type { GenerateRequest, ModelCard, ScoreRequest } from '@backsight/engine
 import { invalidArgument, type Violation } from '@backsight/rpc';
 import { contextViolations, idViolations, numberViolations, vocabularyViolations } from './violations.js';
 
+/** Completions of one request, at most: as many as a policy can be set up to hold. */
+const maxCompletions = 1_000_000;
+
 /** Checks prompts and sampling against the model; a completion may fill what the prompt leaves of the context. */
 export function unpackGenerate(request: proto.GenerateRequest, card: ModelCard): GenerateRequest {
   const { prompts, groupSize, sampling } = request;
@@ -15,6 +18,7 @@ export function unpackGenerate(request: proto.GenerateRequest, card: ModelCard):
       promptViolations(`prompts[${index}].token_ids`, tokenIds, card),
     ),
     ...numberViolations('group_size', groupSize, { atLeast: 1 }),
+    ...completionViolations(prompts.length * groupSize),
     ...(sampling === undefined
       ? [{ field: 'sampling', description: 'must be set' }]
       : samplingViolations(sampling, card)),
@@ -43,6 +47,12 @@ export function unpackScore(request: proto.ScoreRequest, card: ModelCard): Score
   ];
   if (violations.length > 0) throw invalidArgument(violations);
   return { items, weights: weights === proto.WeightSet.TEACHER ? 'teacher' : 'student', temperature, topK };
+}
+
+function completionViolations(completions: number): readonly Violation[] {
+  if (completions <= maxCompletions) return [];
+  const description = `makes ${completions} completions, must make at most ${maxCompletions} in one request`;
+  return [{ field: 'group_size', description }];
 }
 
 function promptViolations(field: string, ids: readonly number[], card: ModelCard): readonly Violation[] {

@@ -322,6 +322,43 @@ describe('Follower', () => {
     expect(await score(follower)).toEqual(await score(honest));
   });
 
+  it('keeps its weights when the trainer dies in the middle of them, and takes those of its successor', async () => {
+    const address = `127.0.0.1:${await freePort()}`;
+    const [first, successor] = [await start(), await start({ model: 'same-shape' })];
+    const serveFor = (policy: Policy, pieces: number) =>
+      serve({
+        name: 'policy',
+        address,
+        logger: quiet,
+        services: [
+          service(proto.PolicyServiceDefinition, {
+            ...unused,
+            describe: (request) => policy.client.describe(request),
+            async *pullWeights(request) {
+              let sent = 0;
+              for await (const message of policy.client.pullWeights(request)) {
+                yield message;
+                // A delta of nothing is one message: this one has changes, of which some have come.
+                if (request.baseVersion !== undefined && ++sent === pieces) await dying.shutdown(0);
+              }
+            },
+          }),
+        ],
+      });
+    const dying = await serveFor(first, 2);
+    const follower = await start({ follow: address });
+    await until(hasWeights(follower));
+    const before = await score(follower);
+    await train(first, 0);
+    await until(() => follower.problems.length > 0);
+    expect(await score(follower)).toEqual(before);
+    const next = await serveFor(successor, Infinity);
+    closers.push(() => next.shutdown(0));
+    await until(() => follower.taken.length > 1);
+    expect(follower.taken.at(-1)).toMatchObject({ version: 0, whole: true });
+    expect(await score(follower)).toEqual(await score(successor));
+  });
+
   it('samples nothing before it has weights, and says what it waits for', async () => {
     const address = `127.0.0.1:${await freePort()}`;
     const follower = await start({ follow: address });
