@@ -2,6 +2,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { within } from '@backsight/rpc';
 import { z } from 'zod';
 import { ApiError, type ApiCall, refusal, unreachable } from './api-error.js';
 import type { ClusterAccess } from './cluster-access.js';
@@ -178,14 +179,17 @@ export class PodApi {
     signal: AbortSignal,
     body?: object,
   ): Promise<unknown> {
-    const late = AbortSignal.timeout(answerMs);
+    const prompt = within(signal, answerMs);
     try {
-      const response = await this.open(call, method, rest, AbortSignal.any([signal, late]), body);
+      const response = await this.open(call, method, rest, prompt.signal, body);
       return JSON.parse(await textOf(response));
     } catch (error) {
       if (error instanceof ApiError) throw error;
       signal.throwIfAborted();
-      throw unreachable(call, this.access.server, late.aborted ? `no answer in ${answerMs / 1000} s` : error);
+      const late = prompt.signal.aborted;
+      throw unreachable(call, this.access.server, late ? `no answer in ${answerMs / 1000} s` : error);
+    } finally {
+      prompt.stop();
     }
   }
 

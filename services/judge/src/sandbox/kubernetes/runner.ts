@@ -1,6 +1,7 @@
 /** A runner is a pod that runs one program after another: started, talked to, asked why it is gone, and ended. */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { within } from '@backsight/rpc';
 import { SandboxFailure } from '../sandbox.js';
 import { forwardLines, type SlotChannel } from '../slot-channel.js';
 import { SlotProcess } from '../slot-process.js';
@@ -179,7 +180,7 @@ export class Runner {
 
   private async wait(created: PodSeen, signal: AbortSignal): Promise<void> {
     const { api, startMs, options } = this.start;
-    const late = AbortSignal.timeout(startMs);
+    const prompt = within(signal, startMs);
     let last: PodSeen | undefined = created;
     const runs = (pod: PodSeen | undefined): boolean => {
       last = pod;
@@ -190,12 +191,13 @@ export class Runner {
     try {
       // Where the answer to its creation was lost, it may run already.
       if (runs(created)) return;
-      for await (const pod of api.watch(this.name, created, AbortSignal.any([signal, late])))
-        if (runs(pod)) return;
+      for await (const pod of api.watch(this.name, created, prompt.signal)) if (runs(pod)) return;
     } catch (error) {
       if (error instanceof SandboxFailure || error instanceof ApiError) throw error;
       signal.throwIfAborted();
-      if (!late.aborted) throw error;
+      if (!prompt.signal.aborted) throw error;
+    } finally {
+      prompt.stop();
     }
     throw new SandboxFailure(
       `Pod ${this.name} of image ${options.image} does not run after ${startMs / 1000} s: it ${wordPod(last)}`,
