@@ -25,6 +25,7 @@ describe('containerFileChecks', () => {
       /base-judge is not made/,
     ],
     ['a runtime with npm', 'rm -rf /usr/local/lib/node_modules', 'rm -rf', /does not remove npm/],
+    ['Python that each slot compiles', '-m compileall', '-m compileone', /the Python of a room is compiled/],
     [
       'other large pages',
       'malloc.hugetlb=1',

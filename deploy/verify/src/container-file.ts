@@ -34,6 +34,12 @@ export function containerFileChecks(text: string, root: string): Check[] {
       ],
     },
     statement('nothing of npm runs in the last stage', !last.some(({ rest }) => /\b(npm|npx)\b/.test(rest))),
+    statement(
+      'the Python of a room is compiled',
+      last.some(
+        ({ name, rest }) => name === 'RUN' && /-m compileall .*"services\/\$\{ROOM\}\/python"/.test(rest),
+      ),
+    ),
     {
       name: 'the policy has the large pages that `backsight up` gives it',
       problems: largePages(root)
