@@ -19,11 +19,15 @@ const config = {
 };
 const asked = { model: 'scripted', prompt: [1], n: 3 };
 
-const quiet = createLogger({ name: 'policy', level: 'silent' });
+const errors: unknown[] = [];
+const quiet = Object.assign(createLogger({ name: 'policy', level: 'silent' }), {
+  error: (fields: unknown) => errors.push(fields),
+});
 let script = newScript();
 let room: StartedPolicy;
 let client: OpenAI;
 beforeEach(async () => {
+  errors.length = 0;
   script = newScript();
   room = await startPolicy(
     config,
@@ -77,6 +81,29 @@ describe('serveOpenAi', () => {
     script.pause = () => Promise.resolve();
     const patient = new OpenAI({ baseURL: client.baseURL, apiKey: 'none', maxRetries: 3 });
     expect((await patient.completions.create(asked)).choices).toHaveLength(3);
+  });
+
+  it('takes a client that goes away before the first token for no failure', async () => {
+    const slow: Engine = {
+      ...scriptedEngine(() => script),
+      async *generate(_request, signal) {
+        // An engine hears of it at its next token.
+        await untilAborted(script)(signal).finally(() => new Promise((resolve) => setTimeout(resolve, 20)));
+        yield* [];
+      },
+    };
+    const other = await startPolicy(config, slow, await readModelTexts(modelFolder), quiet);
+    const body = JSON.stringify({ ...asked, stream: true });
+    const gone = new AbortController();
+    const headers = { 'content-type': 'application/json' };
+    const url = `http://${other.openAiAddress!}/v1/completions`;
+    const held = fetch(url, { method: 'POST', headers, body, signal: gone.signal });
+    await until(() => script.waiting === 1);
+    gone.abort();
+    await expect(held).rejects.toThrow(/abort/);
+    await until(() => script.aborted === 1);
+    await other.shutdown(100);
+    expect(errors).toEqual([]);
   });
 
   it('waits for requests in flight when it is shut down, then ends them', async () => {

@@ -143,9 +143,20 @@ function handleErrors(app: FastifyInstance, logger: Logger): void {
       .send(new OpenAiError(404, `There is no ${method} ${url} here.`, { code: 'unknown_url' }).toBody()),
   );
   app.setErrorHandler((error, request, reply) => {
+    // Of a client that left before the first byte its answer's stream says so; nobody is there to be told.
+    if (reply.raw.destroyed && isPrematureClose(error)) return;
     const failure = told(error, request, logger);
     return reply.status(failure.status).headers(failure.headers()).send(failure.toBody());
   });
+}
+
+function isPrematureClose(error: unknown): boolean {
+  return (
+    typeof error === 'object' &&
+    error !== null &&
+    'code' in error &&
+    error.code === 'ERR_STREAM_PREMATURE_CLOSE'
+  );
 }
 
 /** What the client is told of an error; a bug is logged with its cause, and told without. */
