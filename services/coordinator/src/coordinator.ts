@@ -298,4 +298,6 @@ function newRunId(name: string): string {
   return `${slug === '' ? 'run' : slug}-${randomUUID().slice(0, 8)}`;
 }
 
-const spoken = (state: RunState): string => state.replace('RUN_STATE_', '').toLowerCase();
+/** A run that took all its steps is finished, whatever came of it. */
+const spoken = (state: RunState): string =>
+  state === SUCCEEDED ? 'finished' : state.replace('RUN_STATE_', '').toLowerCase();

@@ -17,7 +17,9 @@ interface Flags extends CoordinatorFlags {
 
 export function addDiscover(program: Command, context: Context): void {
   coordinatorOption(program.command('discover <task>'))
-    .description('train on one hard task, from its feedback alone, until an attempt solves it')
+    .description(
+      'train on one hard task, from its feedback alone, until an attempt solves it; exit code 1 when none does',
+    )
     .requiredOption('--recipe <file>', 'how to distil, for example recipes/discover.yaml')
     .option('--attempts <n>', 'how many attempts may be spent', integer(1, 4_000_000_000), 512)
     .option('--set <key=value>', 'change a key of the recipe; repeatable', collect, [])
