@@ -10,6 +10,7 @@ import { objectiveChecks } from './objective-checks.js';
 import { pullChecks } from './pull-checks.js';
 import { scoreChecks } from './score-checks.js';
 import { float32Tolerance, type PolicySubject, type Tolerance, withPolicy } from './subject.js';
+import { stepChecks } from './step-checks.js';
 import { teacherChecks } from './teacher-checks.js';
 import { trainChecks } from './train-checks.js';
 
@@ -19,6 +20,7 @@ export const policyChecks: readonly Check<PolicySubject>[] = [
   ...distributionChecks,
   ...scoreChecks,
   ...trainChecks,
+  ...stepChecks,
   ...objectiveChecks,
   ...teacherChecks,
   ...checkpointChecks,

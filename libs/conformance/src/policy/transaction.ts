@@ -17,7 +17,7 @@ export type PlanChanges = Partial<TrainPlan> & Pick<TrainPlan, 'expectedVersion'
 
 export function planOf(changes: PlanChanges): TrainPlan {
   return {
-    objective: { ...noTerms, likelihood: { weight: 1 } },
+    objective: likelihood(),
     teacher: undefined,
     optimizer: optimizerOf(1e-5),
     miniBatches: 1,
@@ -38,6 +38,9 @@ export const noTerms = {
   rolloutImportanceCap: undefined,
   temperature: undefined,
 } as const;
+
+/** Likelihood alone. */
+export const likelihood = (weight = 1) => ({ ...noTerms, likelihood: { weight } });
 
 export const optimizerOf = (learningRate: number) => ({
   learningRate,
@@ -76,6 +79,10 @@ export interface Ground {
   /** As sampled. Shape [B, T]. */
   readonly logprobs: readonly (readonly number[])[];
 }
+
+/** Its completions as examples. */
+export const examplesOf = ({ items, logprobs }: Ground): readonly Example[] =>
+  items.map((item, index) => exampleOf(item, logprobs[index] ?? [], { rolloutId: `r${index}` }));
 
 /** Puts the policy back to where it was found and samples `maxTokens` after each prompt. */
 export async function groundOf(subject: PolicySubject, maxTokens = 6): Promise<Ground> {
