@@ -135,7 +135,10 @@ describe('loadModelFolder', () => {
     await expect(loadModelFolder(folder)).rejects.toThrow(
       'model.safetensors: does not exist, and model-00001-of-00002.safetensors needs model.safetensors.index.json',
     );
-    await rename(join(folder, 'tokenizer.json'), join(folder, 'tokenizer.model'));
+    const tokenizer = join(folder, 'tokenizer.json');
+    await writeFile(tokenizer, 'version https://git-lfs.github.com/spec/v1');
+    await expect(loadModelFolder(folder)).rejects.toThrow('tokenizer.json: is not valid JSON');
+    await rename(tokenizer, join(folder, 'tokenizer.model'));
     await expect(loadModelFolder(folder)).rejects.toThrow(
       'tokenizer.json: does not exist; other forms of a tokenizer are not read: save it with transformers as a fast one',
     );

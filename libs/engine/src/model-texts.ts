@@ -27,7 +27,7 @@ export const modelTextFiles = [
   'merges.txt',
 ] as const;
 
-/** Reads the texts of a Hugging Face folder; throws `CheckpointError` when config.json or tokenizer.json is missing. */
+/** Reads the texts of a Hugging Face folder; throws `CheckpointError` for one that is missing or no JSON. */
 export async function readModelTexts(folder: string): Promise<ModelTexts> {
   const files: Record<string, string> = {};
   for (const name of modelTextFiles) {
@@ -37,10 +37,12 @@ export async function readModelTexts(folder: string): Promise<ModelTexts> {
   for (const [name, problem] of Object.entries(required))
     if (files[name] === undefined)
       throw new CheckpointError({ reason: 'missing', file: join(folder, name), problem });
+  const tokenizerJson = files['tokenizer.json'] ?? '';
+  parseJsonObject(tokenizerJson, join(folder, 'tokenizer.json'));
   const tokenizerConfigJson = files['tokenizer_config.json'] ?? '{}';
   const settings = parseJsonObject(tokenizerConfigJson, join(folder, 'tokenizer_config.json'));
   return {
-    tokenizerJson: files['tokenizer.json'] ?? '',
+    tokenizerJson,
     tokenizerConfigJson,
     chatTemplate: files['chat_template.jinja'] ?? templateOf(settings),
     files,

