@@ -28,8 +28,8 @@ describe('pythonEnvironment', () => {
     await expect(made).rejects.toThrow(/is not installed; .*3\.10 or later.*\n.*--engine-only/);
   });
 
-  it('says that venv failed, why, and which package brings it', async () => {
-    const broken = await python('echo "ensurepip is not available" >&2; exit 1');
+  it.each([1, 2])('says that venv failed, why, and which package brings it (said to %i)', async (way) => {
+    const broken = await python(`echo "ensurepip is not available" >&${way}; exit 1`);
     await expect(pythonEnvironment(folder, print, broken)).rejects.toThrow(
       /-m venv .* failed: ensurepip is not available\n.*python3-venv/,
     );

@@ -52,9 +52,11 @@ function step(command: string, args: readonly string[], advice: string): Promise
   const failure = (reason: string) =>
     new Error(`${command} ${args.join(' ')} failed: ${reason}\n${advice} Without PyTorch: --engine-only.`);
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
-    let error = '';
-    child.stderr.on('data', (text: Buffer) => (error += text.toString()));
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    // Debian's Python says on stdout that it has no venv.
+    let said = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (text: Buffer) => (said += text.toString()));
     child.once('error', (reason) => {
       const absent = 'code' in reason && reason.code === 'ENOENT';
       reject(
@@ -65,7 +67,7 @@ function step(command: string, args: readonly string[], advice: string): Promise
     });
     child.once('close', (code) => {
       if (code === 0) resolve();
-      else reject(failure(error.trim().slice(-2000)));
+      else reject(failure(said.trim().slice(-2000)));
     });
   });
 }
