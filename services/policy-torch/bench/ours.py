@@ -27,6 +27,10 @@ def main() -> None:
     device = device_of(workload.device, 0)
     options = ModelOptions(Path(workload.model), device, compute_type("auto", device))
     core = Core(CoreOptions(options, Path(sys.argv[2]), workload.completions, workload.micro_batch_tokens), Group())
+    longest, window = workload.teacher_prompt_tokens + workload.completion_tokens, core.model.card.context_window
+    if longest > window:
+        told = "--prompt-tokens, --completion-tokens: the teacher's prompt and a completion are"
+        raise SystemExit(f"{told} {longest} tokens; {workload.model} reads {window}.")
     core.model.card.stop_ids.clear()  # every completion has the same length
     rounds = [_round(core, workload, number) for number in range(workload.steps + 1)][1:]
     wall, cpu = (

@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,17 +46,29 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--model", help="a model folder (default: random weights of --size)")
     sizes = ["20m", "135m", "0.6b", "1.7b"]
     parser.add_argument("--size", default="20m", choices=sizes, help="random weights with a Qwen3's proportions")
-    parser.add_argument("--prompts", type=int, default=4)
-    parser.add_argument("--group-size", type=int, default=8)
-    parser.add_argument("--prompt-tokens", type=int, default=64)
-    parser.add_argument("--completion-tokens", type=int, default=64)
-    parser.add_argument("--steps", type=int, default=3, help="steps that are timed; their median is told")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--micro-batch-tokens", type=int, default=4096)
+    parser.add_argument("--prompts", type=at_least(1), default=4)
+    # Every other completion is right, and a right one learns from another.
+    parser.add_argument("--group-size", type=at_least(4), default=8, help="completions of each prompt, 4 or more")
+    parser.add_argument("--prompt-tokens", type=at_least(1), default=64)
+    parser.add_argument("--completion-tokens", type=at_least(1), default=64)
+    parser.add_argument("--steps", type=at_least(1), default=3, help="steps that are timed; their median is told")
+    parser.add_argument("--threads", type=at_least(1), default=2)
+    parser.add_argument("--micro-batch-tokens", type=at_least(8), default=4096)
     parser.add_argument("--device", choices=["cpu", "cuda"], help="default: cuda where there is one")
     parser.add_argument("--trl", action="store_true", help="TRL's SDPOTrainer too; installs it at the first time")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     return parser.parse_args()
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """Reads a whole number that is not less."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, is {text}")
+        return int(text)
+
+    return read
 
 
 def workload(options: argparse.Namespace, folder: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from policy_torch.adapter import FreshAdapter
 from policy_torch.batches import Continuation
 from policy_torch.core import Copy, Core, CoreOptions, Export, Replace, Restore, Save, Score, Tick, Train
 from policy_torch.errors import UnsupportedError
+from policy_torch.files import write_set
 from policy_torch.generate import Finished, Sample
 from policy_torch.group import Group
 from policy_torch.model import ModelOptions, quiet_libraries
@@ -151,6 +152,13 @@ def test_everything_gives_elsewhere_what_it_gives_here(
     assert there["losses"] == pytest.approx(here["losses"], rel=1e-3)
     # What it has drawn is the one thing that a decoding step waits for.
     assert set(there["waits"][1:]) == {1}
+
+
+def test_a_rank_that_does_not_write_waits_for_each_tensor(tmp_path: Path, device: Device) -> None:
+    parameters = new_core(tmp_path, ELSEWHERE).model.parameters
+    before = len(device.waits)
+    write_set(Group(rank=1, size=2), tmp_path / "weights.safetensors", (parameters, parameters.local()))
+    assert len(device.waits) - before == len(parameters.names)
 
 
 def test_tensors_of_two_devices_do_not_mix(device: Device) -> None:

@@ -140,12 +140,15 @@ class Checkpoints:
         return CheckpointInfo(INITIAL, 0, 4 * self._policy.parameters.count, self._started_at_ms)
 
     def sweep(self) -> None:
-        """Removes what crashed saves left; rank 0 calls it before the first save."""
+        """Removes what crashed saves left, and no data whose manifest cannot be read; rank 0 calls it before the first save."""
         if self._policy.model.group.rank != 0:
             return
-        kept = {self._manifest(info.name)["folder"] for info in self.list() if info.name != INITIAL}
+        listed = {info.name for info in self.list() if info.name != INITIAL}
+        kept = {self._manifest(name)["folder"] for name in listed}
+        unreadable = {file.stem for file in self.folder.glob("*.json")} - listed
         for entry in self.folder.glob("*@*"):
-            if re.fullmatch(r"[A-Za-z0-9._-]+@[0-9a-f]{12}", entry.name) and entry.name not in kept:
+            data = re.fullmatch(r"([A-Za-z0-9._-]+)@[0-9a-f]{12}", entry.name)
+            if data and entry.name not in kept:
                 shutil.rmtree(entry, ignore_errors=True)
         for entry in self.folder.glob(".*@*.json"):
             entry.unlink(missing_ok=True)

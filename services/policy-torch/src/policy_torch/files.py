@@ -106,8 +106,10 @@ def write_set(
         file.parent.mkdir(parents=True, exist_ok=True)
         return write_new(file, safetensors(parameters, wholes, metadata, prefix))
     finally:
-        for _ in wholes:
-            pass
+        for whole in wholes:
+            # A GPU is only told to gather. A rank that did not wait for it would have told it of everything at once, and the
+            # time in which rank 0 writes would count as time in which the group hangs.
+            whole.flatten()[:1].cpu()
 
 
 def together(group: Group, about: Path, work: Callable[[], T], undo: Callable[[], None] = lambda: None) -> T:

@@ -1,0 +1,33 @@
+"""`npm run bench:torch` refuses what cannot be measured, in a sentence."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from room import TINY
+
+RUN = Path(__file__).parents[1] / "bench" / "run.py"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--prompts", "0"], "argument --prompts: must be a whole number of at least 1, is 0"),
+        (["--group-size", "3"], "argument --group-size: must be a whole number of at least 4, is 3"),
+        (["--steps", "some"], "argument --steps: must be a whole number of at least 1, is some"),
+        (["--model", "/nowhere"], "--model: /nowhere/config.json does not exist."),
+        (
+            ["--model", str(TINY), "--device", "cpu", "--prompt-tokens", "5000"],
+            f"the teacher's prompt and a completion are 5140 tokens; {TINY} reads ",
+        ),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(arguments: list[str], said: str) -> None:
+    done = subprocess.run([sys.executable, RUN, *arguments], capture_output=True, text=True)
+    assert done.returncode in (1, 2)
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
