@@ -68,6 +68,22 @@ def test_what_was_saved_or_restored_last_is_not_saved_again(tmp_path: Path) -> N
     assert not policy.unsaved
 
 
+def test_a_sweep_leaves_the_data_of_a_manifest_that_cannot_be_read(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, new_policy())
+    for name in ("whole", "damaged", "later"):
+        checkpoints.save(name, retain=False)
+    texts = {file: file.read_text() for file in tmp_path.glob("*.json")}
+    for file, text in texts.items():
+        changed = {"damaged": text[1:], "later": text.replace('"formatVersion": 1', '"formatVersion": 2')}
+        file.write_text(changed.get(file.stem, text))
+    (tmp_path / "whole@0123456789ab").mkdir()
+    checkpoints.sweep()
+    assert not (tmp_path / "whole@0123456789ab").exists()
+    for file, text in texts.items():
+        file.write_text(text)
+        checkpoints.restore(file.stem)
+
+
 def test_a_rank_that_dies_while_sampling_ends_the_group(tmp_path: Path) -> None:
     with Room(TWO_RANKS, tmp_path, **WATCHED) as room:
         call = room.stub.Generate(LONG, timeout=60)

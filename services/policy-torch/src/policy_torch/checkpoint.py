@@ -148,7 +148,7 @@ class Checkpoints:
         unreadable = {file.stem for file in self.folder.glob("*.json")} - listed
         for entry in self.folder.glob("*@*"):
             data = re.fullmatch(r"([A-Za-z0-9._-]+)@[0-9a-f]{12}", entry.name)
-            if data and entry.name not in kept:
+            if data and entry.name not in kept and data[1] not in unreadable:
                 shutil.rmtree(entry, ignore_errors=True)
         for entry in self.folder.glob(".*@*.json"):
             entry.unlink(missing_ok=True)
