@@ -96,6 +96,7 @@ export class Decoder {
   /** Gives up everything. */
   clear(): void {
     this.rows = [];
+    this.own.clear();
     this.prompts.clear();
   }
 

@@ -239,6 +239,31 @@ describe('Generator', () => {
     expect(await collect(engine)).toHaveLength(12);
   });
 
+  it('samples as before once weights that had diverged are replaced', async () => {
+    const engine = await engines.load({ generationSlots: 24 });
+    const [long, short] = [
+      [1, ...Array<number>(15).fill(5)],
+      [1, 6],
+    ];
+    const asked = (prompts: GenerateRequest['prompts']) => ({ ...withSampling({ maxTokens: 20 }), prompts });
+    const before = await collect(engine, asked([long, short]));
+    const { version, weights } = await engine.readWeights();
+    const diverged = weights.clone();
+    diverged.tensor('model.layers.0.self_attn.k_proj.weight').values.fill(NaN);
+    await engine.replaceWeights({ version, weights: diverged });
+    await expect(collect(engine, asked([long, [...long, 7], [...long, 8]]))).rejects.toThrow('have diverged');
+    await engine.replaceWeights({ version, weights });
+    // A short prompt comes later than a long one, to a row that it does not fill.
+    let late: Promise<readonly SampledCompletion[]> | undefined;
+    const onToken = () => {
+      late ??= collect(engine, asked([short]));
+      return 'go-on' as const;
+    };
+    const after = await collect(engine, { ...asked([long]), onToken });
+    expect(after.map(({ tokenIds }) => tokenIds)).toEqual(before.slice(0, 4).map(({ tokenIds }) => tokenIds));
+    expect(await differenceFromScores(engine, (await late)!, 1, asked([short]))).toBeLessThan(1e-4);
+  });
+
   it('fails running requests when the engine is closed', async () => {
     const engine = await engines.load({ generationSlots: 2 });
     const running = collect(engine, { ...request, groupSize: 500 });

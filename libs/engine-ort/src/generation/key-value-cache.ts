@@ -37,6 +37,15 @@ export class KeyValueCache {
     });
   }
 
+  /**
+   * Gives up everything, memory included: what is stale is hidden by a low score and a weight of zero, which do not hide what is
+   * not a number.
+   */
+  clear(): void {
+    this.arrays.fill(new Float32Array(0));
+    this.tokens = 0;
+  }
+
   /** Lays the first rows out anew, in place, with room for `capacity` tokens each; of row i so many tokens stay. */
   fit(capacity: number, lengths: readonly number[]): void {
     this.reserve(lengths.length, capacity);

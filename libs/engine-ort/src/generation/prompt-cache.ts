@@ -108,6 +108,7 @@ export class PromptCache {
   /** Gives up everything. */
   clear(): void {
     this.rows = [];
+    this.keyValues.clear();
   }
 
   private async readBatch(
