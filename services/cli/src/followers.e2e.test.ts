@@ -71,7 +71,7 @@ describe('backsight up --followers', () => {
     const { code, stdout, stderr } = await train();
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const lines = stdout.trimEnd().split('\n');
-    expect(lines.at(-1)).toMatch(/^run followed-\w+ finished after 4 of 4 steps$/);
+    expect(lines.at(-1)).toMatch(/^run followed-\w+ succeeded after 4 of 4 steps$/);
     expect(lines.at(-2)).toMatch(
       /^sampled \d+ tokens\/s; staleness 0\.00 steps, at most 0; [12]\.\d followers sampled 100 %; sync \d+\.\d\d s, at most \d+\.\d\d; \d+ completions asked for again$/,
     );

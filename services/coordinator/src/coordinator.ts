@@ -298,6 +298,4 @@ function newRunId(name: string): string {
   return `${slug === '' ? 'run' : slug}-${randomUUID().slice(0, 8)}`;
 }
 
-/** A run that took all its steps is finished, whatever came of it. */
-const spoken = (state: RunState): string =>
-  state === SUCCEEDED ? 'finished' : state.replace('RUN_STATE_', '').toLowerCase();
+const spoken = (state: RunState): string => state.replace('RUN_STATE_', '').toLowerCase();

@@ -103,7 +103,7 @@ def test_followers_sample_while_torch_trains_and_one_may_die(house: dict[str, An
                 lines.append("killed\n")
         said = run.stderr.read() if run.stderr else ""
     assert run.returncode == 0, said
-    assert "finished after 4 of 4 steps" in lines[-1]
+    assert "succeeded after 4 of 4 steps" in lines[-1]
     assert "staleness 0.00 steps, at most 0" in lines[-2]
     assert "followers sampled 100 %" in lines[-2]
 
@@ -144,7 +144,7 @@ def test_a_torch_and_an_embedded_follower_sample_for_one_torch_trainer(tmp_path:
     ):
         said, complained = run.communicate()
         assert run.returncode == 0, complained
-        assert "finished after 2 of 2 steps" in said
+        assert "succeeded after 2 of 2 steps" in said
         assert "staleness 0.00 steps, at most 0" in said
         assert "followers sampled 100 %" in said
         sampled = [figures(each)["policy_generated_tokens_total", ""] for each in metrics]

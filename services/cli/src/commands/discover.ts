@@ -18,7 +18,7 @@ interface Flags extends CoordinatorFlags {
 export function addDiscover(program: Command, context: Context): void {
   coordinatorOption(program.command('discover <task>'))
     .description(
-      'train on one hard task, from its feedback alone, until an attempt solves it; exit code 1 when none does',
+      'train on one hard task, from its feedback alone, until an attempt solves it; exit code 1 when none does, though its run succeeded: it took all its steps',
     )
     .requiredOption('--recipe <file>', 'how to distil, for example recipes/discover.yaml')
     .option('--attempts <n>', 'how many attempts may be spent', integer(1, 4_000_000_000), 512)

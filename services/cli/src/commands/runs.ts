@@ -16,9 +16,8 @@ interface ChangeFlags extends CoordinatorFlags {
   readonly json: boolean;
 }
 
-/** A state as people say it: a run that took all its steps is finished, whatever came of it. */
-export const stateWord = (state: Run['state']): string =>
-  state === 'RUN_STATE_SUCCEEDED' ? 'finished' : state.replace('RUN_STATE_', '').toLowerCase();
+/** `RUN_STATE_SUCCEEDED` as people say it. */
+export const stateWord = (state: Run['state']): string => state.replace('RUN_STATE_', '').toLowerCase();
 
 export function addRuns(program: Command, context: Context): void {
   coordinatorOption(program.command('runs'))
