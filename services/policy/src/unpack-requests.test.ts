@@ -75,6 +75,10 @@ describe('unpackScore', () => {
       'temperature: must be a number above 0, is 0',
       'top_k: must be a number at most 100, is 101',
     ]);
+    const long = { promptIds: [1], completionIds: Array<number>(15).fill(1) };
+    expect(await caughtViolations(() => unpack({ items: Array(5593).fill(long), topK: 100 }))).toEqual([
+      'top_k: makes 8389500 entries for 83895 tokens, must make at most 8388608; ask for fewer items at a time',
+    ]);
     expect(await caughtViolations(() => unpack({}))).toEqual([
       'items: must hold at least one item, is empty',
     ]);

@@ -7,6 +7,9 @@ import { contextViolations, idViolations, numberViolations, vocabularyViolations
 /** Completions of one request, at most: as many as a policy can be set up to hold. */
 const maxCompletions = 1_000_000;
 
+/** Most likely tokens in one answer, at most: with an id and a logprob each they fill what a message may hold. */
+const maxTopTokens = 2 ** 23;
+
 /** Checks prompts and sampling against the model; a completion may fill what the prompt leaves of the context. */
 export function unpackGenerate(request: proto.GenerateRequest, card: ModelCard): GenerateRequest {
   const { prompts, groupSize, sampling } = request;
@@ -44,6 +47,7 @@ export function unpackScore(request: proto.ScoreRequest, card: ModelCard): Score
     ]),
     ...numberViolations('temperature', temperature, { above: 0 }),
     ...numberViolations('top_k', topK, { atMost: card.vocabularySize }),
+    ...topTokenViolations(topK, items),
   ];
   if (violations.length > 0) throw invalidArgument(violations);
   return { items, weights: weights === proto.WeightSet.TEACHER ? 'teacher' : 'student', temperature, topK };
@@ -53,6 +57,13 @@ function completionViolations(completions: number): readonly Violation[] {
   if (completions <= maxCompletions) return [];
   const description = `makes ${completions} completions, must make at most ${maxCompletions} in one request`;
   return [{ field: 'group_size', description }];
+}
+
+function topTokenViolations(topK: number, items: readonly proto.ScoreItem[]): readonly Violation[] {
+  const tokens = items.reduce((sum, { completionIds }) => sum + completionIds.length, 0);
+  if (tokens * topK <= maxTopTokens) return [];
+  const description = `makes ${tokens * topK} entries for ${tokens} tokens, must make at most ${maxTopTokens}; ask for fewer items at a time`;
+  return [{ field: 'top_k', description }];
 }
 
 function promptViolations(field: string, ids: readonly number[], card: ModelCard): readonly Violation[] {
