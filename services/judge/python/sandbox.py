@@ -25,6 +25,7 @@ from dialogue import Abandoned, Dialogue
 from limits import Limits
 from program import KINDS
 from submission import Run, Submission, in_memory
+from usage import Usage
 from warden import Keep
 from zygote import clone_sandbox
 
@@ -67,6 +68,7 @@ class Sandbox:
         self._groups = sandboxes.groups
         self._limits = limits
         self._pid: int | None = None
+        self._usage: Usage | None = None
         self._channel: Channel | None = None
         self._folder: str | None = None
         self._dialogue: Dialogue | None = None  # of the current run
@@ -85,6 +87,7 @@ class Sandbox:
         if self._groups:
             self._groups.restrict(self._limits)
         self._pid, self._channel = clone_sandbox(self._zygote, self._limits)
+        self._usage = Usage(self._sandboxes.proc, self._pid, keep.wrapped, self._groups)
         if self._sandboxes.map_user:
             _map_user(self._sandboxes.proc, self._pid)
         if self._groups:
@@ -125,10 +128,10 @@ class Sandbox:
     def run(self, kind: str, payload: bytes, dialogue: Dialogue | None = None) -> Run:
         """Runs the program once; after a run that is not clean, the sandbox must not be used again."""
         self._dialogue = dialogue
-        assert self._channel is not None
+        assert self._channel is not None and self._usage is not None
         groups = self._groups
         kills = groups.out_of_memory_kills() if groups else 0
-        before = self._cpu_clock()
+        before = self._usage.cpu_seconds()
         if groups:
             groups.begin_run()
         run = Run()
@@ -245,9 +248,9 @@ class Sandbox:
 
         cpu and wall are in seconds from now; the wall clock stands still while the machine is busy with others.
         """
-        assert self._channel is not None
+        assert self._channel is not None and self._usage is not None
         started = time.monotonic()
-        before = self._cpu_clock()
+        before = self._usage.cpu_seconds()
         poller = select.poll()
         poller.register(self._requests, select.POLLIN)
         poller.register(self._channel, select.POLLIN)
@@ -261,15 +264,15 @@ class Sandbox:
             now = time.monotonic()
             if now >= ends_at and draining is not None:
                 latest = started + _MOST_STRETCH * wall
-                ends_at = min(started + wall + self._waited_for_cpu(), latest)
-                used = self._cpu_clock()
-                if now >= ends_at and used - used_at_end < _LONGEST_NAP / 2 and self._is_ready():
+                ends_at = min(started + wall + self._usage.waited_for_cpu(), latest)
+                used = self._usage.cpu_seconds()
+                if now >= ends_at and used - used_at_end < _LONGEST_NAP / 2 and self._usage.is_ready():
                     # The kernel counts a wait for the machine when it is over; this one lasts.
                     ends_at = min(now + _LONGEST_NAP, latest)
                 used_at_end = used
             wall_left = ends_at - now
             if now >= look_at or wall_left <= 0:
-                self._cpu_seen = self._cpu_clock() - before
+                self._cpu_seen = self._usage.cpu_seconds() - before
                 cpu_left = cpu - self._cpu_seen
                 if cpu_left <= 0:
                     return b"", "cpu"
@@ -299,45 +302,6 @@ class Sandbox:
                 return b"", "output"
             if replied:
                 return self._receive(), ""
-
-    def _cpu_clock(self) -> float:
-        """CPU seconds used so far: of the whole sandbox or, without control groups, of the run's first process."""
-        if self._groups:
-            return self._groups.cpu_seconds()
-        children = self._run_pids()
-        try:
-            # The clock id that clock_getcpuclockid(3) makes of a process id.
-            return time.clock_gettime(~children[0] << 3 | 2) if children else 0.0
-        except OSError:
-            return 0.0  # just gone
-
-    def _waited_for_cpu(self) -> float:
-        """Seconds that the run's first process was ready to run while the machine ran others; 0 where none tells.
-
-        Of several threads, the one that waited longest counts.
-        """
-        for pid in self._run_pids():
-            try:
-                return max(processes.thread_waits(self._sandboxes.proc, pid), default=0) / 1e9
-            except OSError:
-                continue  # just gone, or a kernel that does not count
-        return 0.0
-
-    def _is_ready(self) -> bool:
-        """Whether a thread of the run's first process runs, or would if the machine let it."""
-        for pid in self._run_pids()[:1]:
-            try:
-                return "R" in processes.thread_states(self._sandboxes.proc, pid)
-            except OSError:
-                return False  # just gone
-        return False
-
-    def _run_pids(self) -> list[int]:
-        """The children of the warden: the run's first process before any orphans."""
-        children = processes.children(self._sandboxes.proc, self._pid)
-        if self._sandboxes.keep.wrapped and children:
-            return processes.children(self._sandboxes.proc, children[0])  # the warden stands between
-        return children
 
     def _receive(self) -> bytes:
         assert self._channel is not None
