@@ -217,6 +217,10 @@ describe('backsight', () => {
     );
   }, 60_000);
 
+  it('tells of no default that is nothing', async () => {
+    expect((await run('conformance', '--help')).stdout).not.toMatch(/default: ("")?\)/);
+  });
+
   it('judges policy and environment by their addresses', async () => {
     const { code, stderr, lines } = await run('conformance', '--only', 'describe', ...rooms);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });

@@ -11,11 +11,14 @@ export class UserError extends Error {
   }
 }
 
-/** What a room says, where it points to one of its methods by the command that calls it: `"backsight runs" names those there are`. */
+/**
+ * What a room says, where it points to one of its methods by the command that calls it, `"backsight runs" names those there
+ * are`, and where it begins with a field by the flag that gives it.
+ */
 export const inCommands = (sentence: string): string =>
   commands.reduce(
     (words, [method, command]) => words.replaceAll(`; ${method} `, `; "backsight ${command}" `),
-    sentence,
+    sentence.replace(/^max_attempts: /, '--attempts '),
   );
 
 const commands: readonly (readonly [method: string, command: string])[] = [
