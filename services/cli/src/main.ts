@@ -74,7 +74,7 @@ if (stop.signal.reason === 'SIGHUP') endByHangUp();
 /** Says nothing of a default that is nothing. */
 function describeOption(option: Option): string {
   const given: unknown = option.defaultValue;
-  const isNothing = given === false || (Array.isArray(given) && given.length === 0);
+  const isNothing = given === false || given === '' || (Array.isArray(given) && given.length === 0);
   return isNothing ? option.description : new Help().optionDescription(option);
 }
 
