@@ -112,7 +112,7 @@ function splits(recipe: Recipe, { name, splits: known }: EnvironmentCard): reado
     ...(training === undefined ? [missing('environment.split', recipe.environment.split)] : []),
     ...(training !== undefined && training.taskCount < recipe.tasksPerStep
       ? [
-          `tasksPerStep: is ${recipe.tasksPerStep}, the split ${training.name} has ${training.taskCount} tasks`,
+          `tasksPerStep: is ${recipe.tasksPerStep}, more than the split ${training.name} has: ${training.taskCount}`,
         ]
       : []),
     ...(evaluation !== undefined && !known.some((split) => split.name === evaluation.split)

@@ -72,12 +72,13 @@ describe('pausing, resuming and stopping', () => {
     expect(run?.state).toBe(RunState.STOPPED);
     expect(house.policy.taken).toHaveLength(0);
     expect(house.world.playing.now).toBe(0);
-    for (const call of [
-      house.client.stopRun({ runId }),
-      house.client.resumeRun({ runId }),
-      house.client.pauseRun({ runId }),
-    ]) {
-      expect(await failureOf(call)).toMatchObject({ code: 'FAILED_PRECONDITION' });
+    for (const [call, why] of [
+      [house.client.stopRun({ runId }), 'has ended already'],
+      [house.client.resumeRun({ runId }), 'is stopped, neither paused nor failed'],
+      [house.client.pauseRun({ runId }), 'is stopped, not under way'],
+    ] as const) {
+      const message = `run ${runId}: ${why}`;
+      expect(await failureOf(call)).toMatchObject({ code: 'FAILED_PRECONDITION', message });
     }
   });
 
@@ -155,7 +156,7 @@ describe('CreateRun', () => {
       'teacher.kind: the engine of scripted keeps no ema teacher',
       'sampling.maxTokens: is 8192, which leaves no room',
       'policy.start: the policy has no checkpoint nothing; it has initial',
-      'tasksPerStep: is 9, the split train has 4 tasks',
+      'tasksPerStep: is 9, more than the split train has: 4',
       'evaluation.split: the environment toy has no split nowhere; it has train, held-out',
     ]) {
       expect(failure.message).toContain(part);

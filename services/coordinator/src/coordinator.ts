@@ -164,7 +164,7 @@ export class Coordinator {
 
   /** Ends a run for good; a step under way is given up. */
   async stop(runId: string): Promise<RunRecord> {
-    const { state } = await this.get(runId);
+    await this.get(runId); // throws where there is none
     const active = this.#activeRun(runId);
     if (active !== undefined) {
       active.interruption ??= 'stop';
@@ -174,7 +174,7 @@ export class Coordinator {
     const stopped = await this.store.runs.changeState(runId, [PENDING, PAUSED, FAILED], STOPPED);
     const run = await this.get(runId);
     if (stopped || (active !== undefined && run.state === STOPPED)) return run;
-    throw new PreconditionError(`run ${runId}`, `is ${spoken(state)} and has ended`);
+    throw new PreconditionError(`run ${runId}`, 'has ended already');
   }
 
   /** Events of a run after a sequence number, then new ones until it ends. */
