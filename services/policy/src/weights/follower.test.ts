@@ -322,6 +322,35 @@ describe('Follower', () => {
     expect(await score(follower)).toEqual(await score(honest));
   });
 
+  it('is sent the changes alone once the way to the trainer is mended', async () => {
+    const trainer = await start();
+    const address = `127.0.0.1:${await freePort()}`;
+    const way = () =>
+      serve({
+        name: 'policy',
+        address,
+        logger: quiet,
+        services: [
+          service(proto.PolicyServiceDefinition, {
+            ...unused,
+            describe: (request) => trainer.client.describe(request),
+            pullWeights: (request) => trainer.client.pullWeights(request),
+          }),
+        ],
+      });
+    const broken = await way();
+    const follower = await start({ follow: address });
+    await until(hasWeights(follower));
+    await broken.shutdown(0);
+    await until(() => follower.problems.length > 1);
+    const mended = await way();
+    closers.push(() => mended.shutdown(0));
+    await train(trainer, 0);
+    await until(async () => (await versionOf(follower)) === 1);
+    expect(follower.taken.map(({ whole }) => whole)).toEqual([true, false]);
+    expect(await score(follower)).toEqual(await score(trainer));
+  });
+
   it('keeps its weights when the trainer dies in the middle of them, and takes those of its successor', async () => {
     const address = `127.0.0.1:${await freePort()}`;
     const [first, successor] = [await start(), await start({ model: 'same-shape' })];

@@ -1,6 +1,11 @@
 /** Keeps an engine at the weights of a trainer. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { DataType, PolicyServiceDefinition, type DescribeResponse } from '@backsight/contract/policy';
+import {
+  DataType,
+  PolicyServiceDefinition,
+  type DescribeResponse,
+  type PullWeightsResponse,
+} from '@backsight/contract/policy';
 import type { Engine, TensorTable } from '@backsight/engine';
 import { connect, describeError, readFailure, type Connection, type Logger } from '@backsight/rpc';
 import { BrokenWeightsError, receiveWeights, type ReceivedWeights } from './receive-weights.js';
@@ -128,13 +133,12 @@ export class Follower {
     const begin = performance.now();
     this.table ??= (await this.engine.readWeights()).weights.table;
     const tensors = base?.tensors ?? emptyTensors(this.table, type);
-    this.mirror = undefined; // until the tensors are proven again
     const request = {
       dtype: type === 'float32' ? DataType.FLOAT32 : DataType.BFLOAT16,
       ...(base && { baseVersion: base.received.version, baseChecksum: base.received.checksum }),
     };
     const stream = this.connection.client.pullWeights(request, { signal });
-    const received = await receiveWeights(stream, tensors, type, base?.received.checksum);
+    const received = await receiveWeights(this.withoutMirror(stream), tensors, type, base?.received.checksum);
     const { version, bytes } = received;
     const other = base === undefined || bytes > 0 || version !== base.received.version;
     if (other) {
@@ -144,6 +148,14 @@ export class Follower {
     }
     this.mirror = { tensors, received };
     return other || received.weightsId !== base.received.weightsId ? received : undefined;
+  }
+
+  /** Gives the mirror up, until its tensors are proven again, before the first piece is written into them. */
+  private async *withoutMirror(stream: AsyncIterable<PullWeightsResponse>): typeof stream {
+    for await (const message of stream) {
+      if (message.chunk !== undefined) this.mirror = undefined;
+      yield message;
+    }
   }
 
   private requireSameModel(trainer: DescribeResponse): void {
