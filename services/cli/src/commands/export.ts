@@ -25,9 +25,9 @@ export function addExport(program: Command, context: Context): void {
     .option('--json', 'print where the folder is as JSON', false)
     .action(async (name: string, flags: Flags) => {
       const layout = layouts[flags.layout];
-      const written = await withPolicy(flags, (client) =>
-        client.exportCheckpoint({ name, layout }, { signal: context.signal, deadlineMs: DEADLINE_MS }),
-      );
+      // Whoever hears that the disk is full frees some of it, and asks again.
+      const options = { signal: context.signal, deadlineMs: DEADLINE_MS, retry: false } as const;
+      const written = await withPolicy(flags, (client) => client.exportCheckpoint({ name, layout }, options));
       if (flags.json) printJson(context, written);
       else context.output.write(`version ${written.version} is in ${written.path}\n`);
     });
