@@ -15,10 +15,11 @@ import torch
 
 from policy_torch import head, ledger, model, policy, train
 from policy_torch.adapter import FreshAdapter
+from policy_torch.architecture import PolicyModel
 from policy_torch.batches import Continuation
 from policy_torch.errors import FullError
 from policy_torch.group import Group
-from policy_torch.model import LoadedModel, ModelOptions, PolicyModel, quiet_libraries
+from policy_torch.model import LoadedModel, ModelOptions, quiet_libraries
 from policy_torch.plan import TeacherSettings
 from policy_torch.policy import Policy
 from policy_torch.score import score

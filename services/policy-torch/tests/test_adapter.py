@@ -13,12 +13,13 @@ from safetensors.torch import load_file, save_file
 
 from policy_torch import train
 from policy_torch.adapter import FreshAdapter, StoredAdapter
+from policy_torch.architecture import read_model
 from policy_torch.batches import Continuation
 from policy_torch.checkpoint import Checkpoints
 from policy_torch.errors import CancelledWork, CheckpointError, UnsupportedError
 from policy_torch.generate import Decoder, Sample
 from policy_torch.group import Group
-from policy_torch.model import LoadedModel, ModelOptions, quiet_libraries, read_model
+from policy_torch.model import LoadedModel, ModelOptions, quiet_libraries
 from policy_torch.plan import TeacherSettings
 from policy_torch.policy import Policy
 from policy_torch.sampling import Sampling

@@ -15,8 +15,9 @@ from torch import Tensor
 from torch.nn import functional
 from transformers.cache_utils import Cache, CacheLayerMixin
 
+from policy_torch.architecture import PolicyModel
 from policy_torch.batches import Continuation, assemble, pack
-from policy_torch.model import LoadedModel, PolicyModel
+from policy_torch.model import LoadedModel
 from policy_torch.randomness import draw_uniform
 from policy_torch.sampling import Sampling, draw
 

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
 
+from policy_torch.architecture import PolicyModel, read_model
 from policy_torch.group import Group
-from policy_torch.model import LoadedModel, PolicyModel, read_model
+from policy_torch.model import LoadedModel
 from policy_torch.plan import OptimizerSettings
 from policy_torch.weights import Parameters, WeightSet
 

@@ -9,10 +9,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from policy_torch.architecture import PolicyModel
 from policy_torch.batches import Continuation, MicroBatch, Row, assemble, deal, pack
 from policy_torch.head import chunks
 from policy_torch.memory import in_step, within_memory
-from policy_torch.model import LoadedModel, PolicyModel
+from policy_torch.model import LoadedModel
 
 
 @dataclass(frozen=True)

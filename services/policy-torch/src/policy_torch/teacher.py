@@ -8,10 +8,10 @@ from functools import partial
 
 import torch
 
+from policy_torch.architecture import PolicyModel
 from policy_torch.batches import Row, assemble, pack
 from policy_torch.head import Head, Teaching
 from policy_torch.memory import in_step
-from policy_torch.model import PolicyModel
 from policy_torch.objective import Objective
 from policy_torch.plan import TeacherSettings, TrainExample
 from policy_torch.policy import Policy

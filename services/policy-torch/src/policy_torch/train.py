@@ -11,11 +11,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from policy_torch.architecture import PolicyModel
 from policy_torch.batches import MicroBatch, Row, assemble, deal, pack
 from policy_torch.head import Lesson, loss
 from policy_torch.memory import in_step, with_room, within_memory
 from policy_torch.metrics import Means, TermLosses, add_tokens, rollout_correction
-from policy_torch.model import PolicyModel
 from policy_torch.objective import Objective, Tokens, capped_ratio, token_scales
 from policy_torch.plan import StepReport, TrainExample, TrainPlan, TrainReport
 from policy_torch.policy import Policy
