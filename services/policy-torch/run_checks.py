@@ -21,7 +21,7 @@ COUNTS = re.compile(r"(\d+) (passed|skipped|failed|error|errors)\b")
 
 
 def main() -> int:
-    if not PYTHON.exists() or not (ROOM / "gen" / "backsight").exists():
+    if not (ROOM / ".venv" / "made-from").exists() or not (ROOM / "gen" / "backsight").exists():
         print("The Python environment is not there: run `npm run torch:setup` first.", file=sys.stderr)
         return 2
     # One thread: threads that wait for each other crawl on a machine that others use too, and results depend on their number.

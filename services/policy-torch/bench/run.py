@@ -23,7 +23,7 @@ TRL = BENCH / ".venv"
 
 def main() -> int:
     options = parse()
-    if not PYTHON.exists():
+    if not (ROOM / ".venv" / "made-from").exists():
         print("The Python environment is not there: run `npm run torch:setup` first.", file=sys.stderr)
         return 2
     if options.trl and not (TRL / "installed").exists():
@@ -83,7 +83,7 @@ def workload(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         raise SystemExit("--device cuda: PyTorch sees no GPU here.")
     if model is None:
         make = "import sys; from pathlib import Path; from workload import make_random_model as make; make(Path(sys.argv[1]), sys.argv[2])"
-        subprocess.run([PYTHON, "-c", make, folder, options.size], cwd=BENCH, check=True)
+        run(PYTHON, "-c", make, folder, options.size)
         model = str(folder / f"random-qwen3-{options.size}")
     return {
         "model": str(Path(model).resolve()),
@@ -109,11 +109,17 @@ def measure(python: Path, program: str, folder: Path) -> dict[str, Any]:
 def install_trl() -> None:
     """The same packages as this room's, and TRL's, in an environment of their own."""
     build = (ROOM / ".venv" / "build").read_text().strip()
-    subprocess.run([sys.executable, "-m", "venv", "--clear", TRL], check=True)
+    run(sys.executable, "-m", "venv", "--clear", TRL)
     for lock in (f"torch-{build}", "base", "trl"):
         pip = [TRL / "bin" / "python", "-m", "pip", "--quiet", "install", "--no-deps", "-r"]
-        subprocess.run([*pip, ROOM / "requirements" / f"{lock}.lock"], check=True)
+        run(*pip, ROOM / "requirements" / f"{lock}.lock")
     (TRL / "installed").touch()
+
+
+def run(*command: str | Path) -> None:
+    status = subprocess.run(command, cwd=BENCH).returncode
+    if status != 0:
+        raise SystemExit(f"{' '.join(map(str, command))} failed with exit code {status}.")
 
 
 def table(options: argparse.Namespace, results: list[dict[str, Any]]) -> str:

@@ -13,7 +13,7 @@ import pytest
 from backsight.policy.v1 import policy_pb2 as proto
 
 from policy_torch.checkpoint import Checkpoints
-from room import TORCH, TWO_RANKS, Room, generate, plan, refusal, score, train
+from room import TORCH, TWO_RANKS, Room, examples, generate, messages, plan, refusal, score, train
 from test_train import PLAN, new_policy, run
 
 WATCHED = {"BACKSIGHT_GROUP_TIMEOUT_SECONDS": "6"}
@@ -94,6 +94,36 @@ def test_a_rank_that_dies_while_sampling_ends_the_group(tmp_path: Path) -> None:
         code, said = room.ended(30)
         assert code != 0
         assert "policy: a rank of the group is lost, start the policy again: " in said
+
+
+@pytest.mark.parametrize("dies", [0, 1])
+def test_a_rank_that_dies_while_training_ends_the_group(tmp_path: Path, dies: int) -> None:
+    with Room(TWO_RANKS, tmp_path) as room:
+        completions = generate(room, group_size=32, max_tokens=100)
+        begun = time.monotonic()
+        call = room.stub.TrainStep.future(messages(plan(0, mini_batches=96), examples(completions)), timeout=60)
+        while not call.done() and time.monotonic() - begun < 0.5:
+            time.sleep(0.01)
+        assert not call.done()
+        os.kill(room.rank(dies), signal.SIGKILL)
+        failed = refusal(call.result)
+        assert failed.code == grpc.StatusCode.UNAVAILABLE, failed.message
+        code, said = room.ended(30)
+        assert code != 0
+        lost = "a rank of the group is lost, start the policy again: " if dies == 1 else "rank 1 has lost the others: "
+        assert f"policy: {lost}" in said
+
+
+def test_sigterm_lets_a_transaction_end_and_saves_it(tmp_path: Path) -> None:
+    with Room(TORCH, tmp_path) as room:
+        completions = generate(room, group_size=16, max_tokens=100)
+        call = room.stub.TrainStep.future(messages(plan(0, mini_batches=24), examples(completions)), timeout=60)
+        time.sleep(0.1)
+        assert not call.done()
+        room.process.terminate()
+        assert call.result().version == 24
+        assert room.process.wait(timeout=30) == 0
+    assert (tmp_path / "checkpoints" / "stopped.json").is_file()
 
 
 def test_a_rank_that_dies_between_calls_ends_the_group(tmp_path: Path) -> None:
