@@ -30,9 +30,10 @@ def test_an_adapter_is_none_new_or_stored() -> None:
     ("variables", "problem"),
     [
         ({"ADAPTER_ALPHA": "2"}, "BACKSIGHT_ADAPTER_ALPHA needs BACKSIGHT_ADAPTER_RANK"),
+        ({"ADAPTER_TARGETS": "q_proj"}, "BACKSIGHT_ADAPTER_TARGETS needs BACKSIGHT_ADAPTER_RANK"),
         (
             {"ADAPTER": "/an/adapter", "ADAPTER_RANK": "2"},
-            "BACKSIGHT_ADAPTER has a rank and an alpha of its own: leave the settings for a new one out",
+            "BACKSIGHT_ADAPTER has a rank, an alpha and targets of its own: leave the settings for a new one out",
         ),
         ({"ADAPTER_RANK": "0"}, 'BACKSIGHT_ADAPTER_RANK must be a whole number in [1, 4096], not "0"'),
         (

@@ -156,15 +156,19 @@ def _adapter(reader: _Reader) -> AdapterSource | None:
     alpha = reader.read("BACKSIGHT_ADAPTER_ALPHA", "a number in [0.000001, 1000000]", _alpha, None)
     names = reader.read("BACKSIGHT_ADAPTER_TARGETS", "names of matrices separated by commas", _names, tuple[str, ...]())
     seed = reader.integer("BACKSIGHT_ADAPTER_SEED", 0, 2**31 - 1, 0)
+    of_new = [
+        f"BACKSIGHT_ADAPTER_{each}" for each, given in (("ALPHA", alpha is not None), ("TARGETS", names)) if given
+    ]
     if folder is not None:
-        if rank or alpha is not None:
-            excluded = "BACKSIGHT_ADAPTER has a rank and an alpha of its own: leave the settings for a new one out"
+        if rank or of_new:
+            excluded = (
+                "BACKSIGHT_ADAPTER has a rank, an alpha and targets of its own: leave the settings for a new one out"
+            )
             reader.problems.append(excluded)
         return StoredAdapter(folder)
     if rank:
         return FreshAdapter(rank, 2.0 * rank if alpha is None else alpha, names, seed)
-    if alpha is not None:
-        reader.problems.append("BACKSIGHT_ADAPTER_ALPHA needs BACKSIGHT_ADAPTER_RANK")
+    reader.problems.extend(f"{variable} needs BACKSIGHT_ADAPTER_RANK" for variable in of_new)
     return None
 
 
